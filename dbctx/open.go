@@ -1,0 +1,193 @@
+package dbctx
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// Dialect is the kind of a database.
+type Dialect string
+
+// The two kinds there are.
+const (
+	Postgres Dialect = "postgres"
+	SQLite   Dialect = "sqlite"
+)
+
+// DB is a database and the pool of connections that the whole process shares. Any goroutine may use it.
+type DB struct {
+	target target
+	engine engine
+	log    *slog.Logger
+	config *pgx.ConnConfig // nil on SQLite
+	dsn    string          // "" on PostgreSQL
+}
+
+// engine is what the two kinds of database do differently.
+type engine interface {
+	acquire(ctx context.Context, readOnly bool) (conn, error)
+	ping(ctx context.Context) error
+	stats() Stats
+	close()
+}
+
+// Open connects to the database that the URL names:
+//
+//	sqlite:///./leads.db   sqlite:////var/lib/leads.db
+//	postgresql://   postgres://   postgresql+psycopg2://user:password@host:5432/database
+//
+// A server that is away or still starting is tried again, as often as the pool says. A mistake in the URL is ErrURL;
+// a server or a file that does not let us in is ErrUnreachable, at once, with a sentence that says what to mend. No
+// error holds the password.
+func Open(ctx context.Context, url string, pool Pool) (*DB, error) {
+	pool = pool.withDefaults()
+	to, err := parseURL(url)
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{target: to, log: pool.Logger}
+	if err := db.connect(ctx, pool); err != nil {
+		return nil, err
+	}
+	if err := db.tryPing(ctx, pool); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return db, nil
+}
+
+func (db *DB) connect(ctx context.Context, pool Pool) (err error) {
+	if db.target.dialect == SQLite {
+		db.dsn = liteDSN(db.target.path, pool.Durable)
+		db.engine, err = openLite(db.target.path, pool)
+		return err
+	}
+	e, err := openPostgres(ctx, db.target.url, pool)
+	if err != nil {
+		return err
+	}
+	db.engine, db.config = e, e.pool.Config().ConnConfig
+	return nil
+}
+
+// tryPing waits for a server that is away. What waiting does not mend ends it at once.
+func (db *DB) tryPing(ctx context.Context, pool Pool) error {
+	for attempt := 1; ; attempt++ {
+		err := db.Ping(ctx)
+		if err == nil {
+			return nil
+		}
+		err = db.unreachable(err)
+		if attempt == pool.ConnectAttempts || !mendsItself(err) {
+			return err
+		}
+		db.log.WarnContext(ctx, "the database does not answer yet", "attempt", attempt, "of", pool.ConnectAttempts, "next_in", pool.ConnectDelay)
+		select {
+		case <-time.After(pool.ConnectDelay):
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", err, ctx.Err())
+		}
+	}
+}
+
+// refusals are answers of a server that no waiting changes, and their cure.
+var refusals = map[string]string{
+	"28P01": "it refuses the user name or the password; check both in DATABASE_URL",
+	"28000": "it does not let this user in from here; check the user in DATABASE_URL and pg_hba.conf",
+	"3D000": "it has no database of that name; create it with createdb, or name another in DATABASE_URL",
+	"42501": "this user may not connect to that database; GRANT CONNECT",
+}
+
+func (db *DB) unreachable(err error) error {
+	var pg *pgconn.PgError
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &pg) && refusals[pg.Code] != "":
+		return &refused{fmt.Errorf("%w at %s: %s", ErrUnreachable, db, refusals[pg.Code])}
+	case errors.As(err, &pg):
+		return fmt.Errorf("%w at %s: %s (SQLSTATE %s)", ErrUnreachable, db, pg.Message, pg.Code)
+	case errors.As(err, &dns):
+		return fmt.Errorf("%w at %s: the name of its host is not known; check it in DATABASE_URL", ErrUnreachable, db)
+	case db.target.dialect == SQLite:
+		return &refused{fmt.Errorf("%w: %s: %w", ErrUnreachable, db, err)}
+	}
+	return fmt.Errorf("%w at %s: nothing answers there; start it, or check host and port in DATABASE_URL", ErrUnreachable, db)
+}
+
+// refused is a refusal for good.
+type refused struct{ error }
+
+// Unwrap gives ErrUnreachable.
+func (r *refused) Unwrap() error { return r.error }
+
+func mendsItself(err error) bool {
+	var r *refused
+	return !errors.As(err, &r)
+}
+
+// Close gives all connections back. Scopes should have ended; those that have not are waited for.
+func (db *DB) Close() { db.engine.close() }
+
+// Dialect says which kind of database it is.
+func (db *DB) Dialect() Dialect { return db.target.dialect }
+
+// String is the URL without the password and the parameters.
+func (db *DB) String() string { return db.target.shown }
+
+// Ping asks the database for a sign of life.
+func (db *DB) Ping(ctx context.Context) error { return db.engine.ping(ctx) }
+
+// Stats says how the pool does.
+func (db *DB) Stats() Stats { return db.engine.stats() }
+
+// PgxConfig is a copy of the settings of a connection, for libraries with connections of their own; nil on SQLite.
+func (db *DB) PgxConfig() *pgx.ConnConfig {
+	if db.config == nil {
+		return nil
+	}
+	return db.config.Copy()
+}
+
+// SQLiteDSN opens the same file with modernc.org/sqlite; "" on PostgreSQL.
+func (db *DB) SQLiteDSN() string { return db.dsn }
+
+// SQLitePath is the file; "" on PostgreSQL.
+func (db *DB) SQLitePath() string { return db.target.path }
+
+// OpenSQL opens a handle of database/sql of its own, for tools such as migrations. The caller closes it.
+func (db *DB) OpenSQL() (*sql.DB, error) {
+	if db.config == nil {
+		return sql.Open("sqlite", db.dsn)
+	}
+	return stdlib.OpenDB(*db.PgxConfig()), nil
+}
+
+// Exclusive runs fn while no other process runs it under the same name, on a connection of its own: a lock
+// held on a pooled one could wait for itself. On SQLite fn just runs.
+func (db *DB) Exclusive(ctx context.Context, name string, fn func(ctx context.Context) error) error {
+	if db.config == nil {
+		return fn(ctx)
+	}
+	c, err := pgx.ConnectConfig(ctx, db.PgxConfig())
+	if err != nil {
+		return db.unreachable(err)
+	}
+	defer func() {
+		ctx, cancel := ending(ctx)
+		defer cancel()
+		_ = c.Close(ctx) // and with it the lock
+	}()
+	if _, err := c.Exec(ctx, "SELECT pg_advisory_lock(hashtextextended($1, 0))", name); err != nil {
+		return fmt.Errorf("lock %s: %w", name, err)
+	}
+	return fn(ctx)
+}

@@ -1,0 +1,106 @@
+package dbctx
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Tx is the open scope. It belongs to the goroutine that runs the scope and is of no use after it: every method
+// then returns ErrTxDone.
+type Tx struct {
+	s     *session
+	ended bool
+}
+
+// Dialect says which database the scope is on.
+func (tx *Tx) Dialect() Dialect { return tx.s.db.target.dialect }
+
+// Queue defers a write. It leaves, in order, with the next statement that needs an answer, at the latest together
+// with COMMIT; reading does not send it early unless the read is on this Tx, which then sees it. If it fails,
+// whatever carried it fails, and the scope with it.
+//
+// A trip is prepared as a whole: a table must be made with Exec before a queued statement can name it.
+func (tx *Tx) Queue(sql string, args ...any) {
+	if tx.ended {
+		tx.s.fail(ErrTxDone)
+		return
+	}
+	tx.s.pending = append(tx.s.pending, statement{sql: sql, args: args})
+}
+
+// AfterCommit calls fn after the outermost scope has committed, in order of registration. It is dropped with its
+// own scope, and one that panics hurts nobody. Use it for speed (wake, cache, metric), never for truth: what must
+// happen is a row.
+func (tx *Tx) AfterCommit(fn func()) { tx.s.hooks = append(tx.s.hooks, fn) }
+
+// ready says whether a statement may leave, and takes the connection for it.
+func (tx *Tx) ready(ctx context.Context) error {
+	if tx.ended {
+		return ErrTxDone
+	}
+	if tx.s.failed != nil {
+		return tx.s.failed
+	}
+	return tx.s.connect(ctx)
+}
+
+// Exec runs a statement, behind what was queued, and returns how many rows it affected.
+func (tx *Tx) Exec(ctx context.Context, sql string, args ...any) (int64, error) {
+	if err := tx.ready(ctx); err != nil {
+		return 0, err
+	}
+	n, err := tx.s.conn.exec(ctx, tx.s.leave(statement{sql: sql, args: args}))
+	return n, tx.s.fail(err)
+}
+
+// Query runs a statement, behind what was queued, and returns its rows. Close them before the next statement.
+func (tx *Tx) Query(ctx context.Context, sql string, args ...any) (*Rows, error) {
+	if err := tx.ready(ctx); err != nil {
+		return nil, err
+	}
+	found, err := tx.s.conn.query(ctx, tx.s.leave(statement{sql: sql, args: args}))
+	if err != nil {
+		return nil, tx.s.fail(err)
+	}
+	return &Rows{s: tx.s, rows: found}, nil
+}
+
+// QueryRow runs a statement whose first row is asked for; Scan tells the error.
+func (tx *Tx) QueryRow(ctx context.Context, sql string, args ...any) *Row {
+	found, err := tx.Query(ctx, sql, args...)
+	return &Row{found, err}
+}
+
+// Pgx is the transaction as pgx sees it, begun, with everything queued sent: for libraries that join it. They must
+// not end it. An error on SQLite.
+func (tx *Tx) Pgx(ctx context.Context) (pgx.Tx, error) {
+	if err := tx.begin(ctx); err != nil {
+		return nil, err
+	}
+	if c, ok := tx.s.conn.(*pgConn); ok {
+		return c.tx, nil
+	}
+	return nil, errors.New("the database is SQLite, use Tx.SQL")
+}
+
+// SQL is the transaction as database/sql sees it, the same for SQLite. An error on PostgreSQL.
+func (tx *Tx) SQL(ctx context.Context) (*sql.Tx, error) {
+	if err := tx.begin(ctx); err != nil {
+		return nil, err
+	}
+	if c, ok := tx.s.conn.(*liteConn); ok {
+		return c.tx, nil
+	}
+	return nil, errors.New("the database is PostgreSQL, use Tx.Pgx")
+}
+
+func (tx *Tx) begin(ctx context.Context) error {
+	if err := tx.ready(ctx); err != nil {
+		return err
+	}
+	_, err := tx.s.conn.exec(ctx, tx.s.leave())
+	return tx.s.fail(err)
+}

@@ -1,0 +1,88 @@
+package dbctx
+
+import (
+	"database/sql"
+	"fmt"
+	"time"
+)
+
+// liteTime is how times are stored in SQLite: of one width, in UTC and in microseconds as PostgreSQL keeps them, so that
+// they compare as text.
+const liteTime = "2006-01-02 15:04:05.000000+00:00"
+
+// liteArgs writes times in that form and leaves the rest to the driver.
+func liteArgs(args []any) []any {
+	converted := make([]any, len(args))
+	for i, arg := range args {
+		switch v := arg.(type) {
+		case time.Time:
+			converted[i] = v.UTC().Format(liteTime)
+		case *time.Time:
+			if v != nil {
+				converted[i] = v.UTC().Format(liteTime)
+			}
+		default:
+			converted[i] = arg
+		}
+	}
+	return converted
+}
+
+type liteRows struct{ *sql.Rows }
+
+// Close ends the rows; Err tells what went wrong.
+func (r liteRows) Close() { _ = r.Rows.Close() }
+
+// Scan also reads times from what SQLite calls text: the result of an expression has no declared type.
+func (r liteRows) Scan(dest ...any) error {
+	for i, d := range dest {
+		switch v := d.(type) {
+		case *time.Time:
+			dest[i] = timeScanner{one: v}
+		case **time.Time:
+			dest[i] = timeScanner{maybe: v}
+		}
+	}
+	return r.Rows.Scan(dest...)
+}
+
+// timeScanner reads into a time, or into a pointer that NULL leaves nil.
+type timeScanner struct {
+	one   *time.Time
+	maybe **time.Time
+}
+
+// Scan is sql.Scanner.
+func (s timeScanner) Scan(value any) error {
+	if value == nil && s.maybe != nil {
+		*s.maybe = nil
+		return nil
+	}
+	at, err := readTime(value)
+	if err != nil {
+		return err
+	}
+	if s.maybe != nil {
+		*s.maybe = &at
+	} else {
+		*s.one = at
+	}
+	return nil
+}
+
+// timeForms are ours, and those of River and of CURRENT_TIMESTAMP.
+var timeForms = []string{"2006-01-02 15:04:05.999999999-07:00", "2006-01-02 15:04:05.999999999", time.RFC3339Nano}
+
+func readTime(value any) (time.Time, error) {
+	switch v := value.(type) {
+	case time.Time:
+		return v.UTC(), nil
+	case string:
+		for _, form := range timeForms {
+			if at, err := time.Parse(form, v); err == nil {
+				return at.UTC(), nil
+			}
+		}
+	}
+	return time.Time{}, fmt.Errorf("%T is not a time", value)
+}

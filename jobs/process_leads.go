@@ -1,0 +1,46 @@
+package jobs
+
+import (
+	"context"
+
+	"github.com/leadmill/leadmill/schema"
+)
+
+// ProcessLeads brings intakes to a verdict: cleaned, matched, absorbed, scored, routed, and their
+// deliveries planned. One from the web or 500 from a file take the same way.
+//
+// An intake that has its verdict already is left alone.
+type ProcessLeads struct {
+	IntakeIDs []int64 `json:"intake_ids"`
+	Lane      string  `json:"-"` // Live or Bulk; "" means Live
+}
+
+// Kind is process_leads.
+func (ProcessLeads) Kind() string { return "process_leads" }
+
+// Queue is the lane it was sent to.
+func (a ProcessLeads) Queue() string {
+	if a.Lane == "" {
+		return Live
+	}
+	return a.Lane
+}
+
+// processLeads takes, decides, saves and tells. The locks are taken in the same order by every worker:
+// intakes, match keys, leads, members, each sorted; so no two wait for each other in a circle.
+func processLeads(ctx context.Context, s *Scope, args ProcessLeads) error {
+	intakes, err := schema.TakeIntakes(ctx, s.Tx, args.IntakeIDs)
+	if err != nil || len(intakes) == 0 {
+		return err
+	}
+	b := newBatch(s, intakes)
+	if err := b.match(ctx); err != nil {
+		return err
+	}
+	b.absorb()
+	b.score()
+	if err := b.route(ctx); err != nil {
+		return err
+	}
+	return b.save(ctx)
+}

@@ -1,0 +1,43 @@
+package jobs
+
+import (
+	"context"
+	"time"
+
+	"github.com/leadmill/leadmill/schema"
+)
+
+// Purge removes what nobody will ask for again: fence keys whose jobs are gone, and expired sessions. Finished
+// rows of the queue are removed by the queue itself, completed ones after keepCompleted, the others after
+// keepFailed; a fence key outlives its job's row.
+type Purge struct{}
+
+// Kind is purge.
+func (Purge) Kind() string { return "purge" }
+
+// Queue is maintenance.
+func (Purge) Queue() string { return Maintenance }
+
+const (
+	keepCompleted = 24 * time.Hour      // completed jobs in the queue
+	keepFailed    = 90 * 24 * time.Hour // discarded and cancelled ones: the dead letters
+	keepKeys      = 7 * 24 * time.Hour  // fence keys, longer if the job's row is still there
+	purgeStep     = 5000                // keys looked at in one scope
+)
+
+func purge(ctx context.Context, q *Queue, j Job, _ Purge) error {
+	err := q.scope(ctx, j, func(ctx context.Context, s *Scope) error {
+		_, err := schema.PurgeSessions(ctx, s.Tx, s.Now)
+		return err
+	})
+	for last := ""; err == nil; {
+		err = q.scope(ctx, j, func(ctx context.Context, s *Scope) (err error) {
+			last, _, err = schema.PurgeKeys(ctx, s.Tx, s.Now.Add(-keepKeys), last, purgeStep)
+			return err
+		})
+		if last == "" {
+			break
+		}
+	}
+	return err
+}

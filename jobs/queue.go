@@ -1,0 +1,257 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+	"github.com/robfig/cron/v3"
+
+	"github.com/leadmill/leadmill/dbctx"
+	"github.com/leadmill/leadmill/schema"
+)
+
+// Options of a Queue. The zero value works every queue with the defaults, silently.
+type Options struct {
+	Queues      []string                         // worked by this process after Start; nil means all
+	Concurrency int                              // jobs at once in live and in outbound; 0 means 100, 4 on SQLite
+	Logger      *slog.Logger                     // nil means silence
+	Now         func() time.Time                 // nil means time.Now
+	OnDone      func(intakeToDone time.Duration) // called for each intake after its verdict is committed; nil means nobody asks
+}
+
+// Queue is the one door to River: web processes enqueue through it, workers run its jobs.
+//
+// River keeps to connections of its own, a few; jobs use the pool of the database they were opened with.
+type Queue struct {
+	db      *dbctx.DB
+	options Options
+	workers *river.Workers
+	engine  engine
+	caller  *caller
+	started bool
+}
+
+// engine is River on one kind of database.
+type engine interface {
+	Start(ctx context.Context) error
+	Stop(ctx context.Context) error
+	StopAndCancel(ctx context.Context) error
+	JobRetry(ctx context.Context, id int64) (*rivertype.JobRow, error)
+	JobList(ctx context.Context, params *river.JobListParams) (*river.JobListResult, error)
+	insert(ctx context.Context, tx *dbctx.Tx, jobs []river.InsertManyParams) error
+	ui(prefix string, logger *slog.Logger) (http.Handler, error)
+	migrate(ctx context.Context) error
+	migrations(ctx context.Context) ([]schema.Migration, error)
+	close()
+}
+
+// Open makes a queue on a migrated database. It does not work any jobs before Start.
+func Open(ctx context.Context, db *dbctx.DB, o Options) (*Queue, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Queues == nil {
+		o.Queues = AllQueues
+	}
+	q := &Queue{db: db, options: o, workers: river.NewWorkers(), caller: newCaller()}
+	q.register()
+	config, err := q.config()
+	if err != nil {
+		return nil, err
+	}
+	q.engine, err = openEngine(ctx, db, config)
+	return q, err
+}
+
+// Limits of the work.
+const (
+	jobTimeout  = time.Minute      // for one attempt, unless the kind says otherwise
+	softStop    = 20 * time.Second // running jobs may finish for that long after Stop
+	hardStop    = 5 * time.Second  // and end for that long after they were cancelled
+	rescueAfter = time.Hour        // a job that runs longer belongs to a dead process
+)
+
+func (q *Queue) config() (*river.Config, error) {
+	queues := map[string]river.QueueConfig{}
+	for _, name := range q.options.Queues {
+		workers := q.workersOf(name)
+		if workers == 0 {
+			return nil, fmt.Errorf("queue %q is not one of %v", name, AllQueues)
+		}
+		queues[name] = river.QueueConfig{
+			MaxWorkers: workers, FetchCooldown: 20 * time.Millisecond, FetchPollInterval: 200 * time.Millisecond,
+		}
+	}
+	return &river.Config{
+		Queues:  queues,
+		Workers: q.workers,
+		// The cooldown of the client bounds how often inserts notify; that of a queue how often it fetches.
+		FetchCooldown:               time.Millisecond,
+		FetchPollInterval:           200 * time.Millisecond,
+		FetchOnlyKnownKinds:         true,
+		JobTimeout:                  jobTimeout,
+		RescueStuckJobsAfter:        rescueAfter,
+		SoftStopTimeout:             softStop,
+		CompletedJobRetentionPeriod: keepCompleted,
+		CancelledJobRetentionPeriod: keepFailed,
+		DiscardedJobRetentionPeriod: keepFailed,
+		ErrorHandler:                errorHandler{q.options.Logger},
+		Logger:                      quiet(q.options.Logger),
+		PeriodicJobs:                []*river.PeriodicJob{everyMinute()},
+	}, nil
+}
+
+// workersOf is how many jobs of a queue run at once in this process; 0 if there is no such queue.
+func (q *Queue) workersOf(name string) int {
+	wide, narrow := 100, 4
+	if q.db.Dialect() == dbctx.SQLite { // one writer at a time
+		wide, narrow = 4, 1
+	}
+	if q.options.Concurrency > 0 {
+		wide = q.options.Concurrency
+	}
+	switch name {
+	case Live, Outbound:
+		return wide
+	case Bulk, Maintenance:
+		return narrow
+	}
+	return 0
+}
+
+// everyMinute brings the tick of the cron ledger; River's leader holds it, so there is one for a fleet.
+func everyMinute() *river.PeriodicJob {
+	minute, err := cron.ParseStandard("* * * * *")
+	if err != nil {
+		panic(err) // the text is a constant
+	}
+	return river.NewPeriodicJob(minute, func() (river.JobArgs, *river.InsertOpts) {
+		return CronTick{}, insertOptions(CronTick{})
+	}, &river.PeriodicJobOpts{ID: "cron_tick", RunOnStart: true})
+}
+
+func insertOptions(args Args) *river.InsertOpts { return &river.InsertOpts{Queue: args.Queue()} }
+
+// Enqueue adds jobs in the open scope: they exist if it commits, and a worker hears of them then.
+func (q *Queue) Enqueue(ctx context.Context, tx *dbctx.Tx, args ...Args) error {
+	if len(args) == 0 {
+		return nil
+	}
+	jobs := make([]river.InsertManyParams, len(args))
+	for i, a := range args {
+		jobs[i] = river.InsertManyParams{Args: a, InsertOpts: insertOptions(a)}
+	}
+	return q.engine.insert(ctx, tx, jobs)
+}
+
+// Start works the queues of the options until Stop. Ending ctx cancels running jobs; use Stop to end well.
+func (q *Queue) Start(ctx context.Context) error {
+	if err := q.putSchedules(ctx); err != nil {
+		return err
+	}
+	q.started = true
+	return q.engine.Start(ctx)
+}
+
+// Stop takes no new jobs, lets the running ones finish for 20 seconds, then cancels them; what was cut off is
+// available again, its attempt given back. It returns when all have ended, at the latest after 25 seconds.
+func (q *Queue) Stop(ctx context.Context) error {
+	if !q.started {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), softStop+hardStop)
+	defer cancel()
+	if err := q.engine.Stop(ctx); err != nil {
+		return fmt.Errorf("jobs still run after %s: %w", softStop+hardStop, err)
+	}
+	return nil
+}
+
+// Cancel ends running jobs at once instead of letting them finish; they are available again.
+func (q *Queue) Cancel(ctx context.Context) error {
+	if !q.started {
+		return nil
+	}
+	return q.engine.StopAndCancel(ctx)
+}
+
+// Close gives the queue's own connections back. Stop first.
+func (q *Queue) Close() {
+	q.caller.close()
+	q.engine.close()
+}
+
+// UI is River UI, to be mounted under prefix behind a log-in: it has none of its own. It lives until the queue
+// is closed.
+func (q *Queue) UI(prefix string) (http.Handler, error) {
+	return q.engine.ui(prefix, quiet(q.options.Logger))
+}
+
+// Idle says that no job runs or could run now. Work that waits for its time does not count.
+func (q *Queue) Idle(ctx context.Context) (idle bool, err error) {
+	err = dbctx.Run(ctx, q.db, func(ctx context.Context, tx *dbctx.Tx) error {
+		n, err := schema.UnfinishedJobs(ctx, tx, q.now())
+		idle = n == 0
+		return err
+	}, dbctx.ReadOnly())
+	return idle, err
+}
+
+// FailedJob is a job that has failed: it waits for its next attempt, or was given up.
+type FailedJob struct {
+	ID          int64
+	Kind        string
+	Queue       string
+	State       string // retryable, discarded or cancelled
+	Attempt     int
+	MaxAttempts int
+	Error       string    // of the last attempt
+	At          time.Time // next attempt if retryable, else when it was given up
+}
+
+// FailedJobs returns the jobs that wait for another attempt or were given up, newest first.
+func (q *Queue) FailedJobs(ctx context.Context, limit int) ([]FailedJob, error) {
+	params := river.NewJobListParams().First(min(max(limit, 1), 1000)).OrderBy(river.JobListOrderByID, river.SortOrderDesc).
+		States(rivertype.JobStateRetryable, rivertype.JobStateDiscarded, rivertype.JobStateCancelled)
+	list, err := q.engine.JobList(ctx, params)
+	if err != nil {
+		return nil, err
+	}
+	failed := make([]FailedJob, len(list.Jobs))
+	for i, row := range list.Jobs {
+		failed[i] = newFailedJob(row)
+	}
+	return failed, nil
+}
+
+func newFailedJob(row *rivertype.JobRow) FailedJob {
+	f := FailedJob{
+		ID: row.ID, Kind: row.Kind, Queue: row.Queue, State: string(row.State),
+		Attempt: row.Attempt, MaxAttempts: row.MaxAttempts, At: row.ScheduledAt,
+	}
+	if row.FinalizedAt != nil {
+		f.At = *row.FinalizedAt
+	}
+	if n := len(row.Errors); n > 0 {
+		f.Error = row.Errors[n-1].Error
+	}
+	return f
+}
+
+// RetryJob runs a job again as soon as a worker is free; schema.ErrNotFound if there is none with this id.
+func (q *Queue) RetryJob(ctx context.Context, id int64) error {
+	_, err := q.engine.JobRetry(ctx, id)
+	if errors.Is(err, rivertype.ErrNotFound) {
+		return fmt.Errorf("job %d: %w", id, schema.ErrNotFound)
+	}
+	return err
+}

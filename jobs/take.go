@@ -1,0 +1,52 @@
+package jobs
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+
+	"github.com/leadmill/leadmill/dbctx"
+	"github.com/leadmill/leadmill/schema"
+)
+
+// Take stores a submission and enqueues its processing in the open scope. Say yes to the sender only after the
+// commit. A submission that repeats an idempotency key is not stored: replayed is true and id is the first
+// one's; with another body behind the key the error is schema.ErrKeyReused.
+func (q *Queue) Take(ctx context.Context, tx *dbctx.Tx, in schema.NewIntake) (id int64, replayed bool, err error) {
+	id, replayed, err = schema.InsertIntake(ctx, tx, in, q.now())
+	if err != nil || replayed {
+		return id, replayed, err
+	}
+	return id, false, q.Enqueue(ctx, tx, ProcessLeads{IntakeIDs: []int64{id}})
+}
+
+// ReleaseIntake lets a quarantined submission go on; schema.ErrNotFound if it is not in quarantine.
+func (q *Queue) ReleaseIntake(ctx context.Context, tx *dbctx.Tx, id int64) error {
+	if err := schema.ReleaseIntake(ctx, tx, id); err != nil {
+		return err
+	}
+	return q.Enqueue(ctx, tx, ProcessLeads{IntakeIDs: []int64{id}})
+}
+
+// RetryDelivery makes a parked or retrying delivery again, at once and with all its tries before it;
+// schema.ErrNotFound if it is neither.
+func (q *Queue) RetryDelivery(ctx context.Context, tx *dbctx.Tx, id int64) error {
+	if err := schema.ReopenDelivery(ctx, tx, id, q.now()); err != nil {
+		return err
+	}
+	return q.Enqueue(ctx, tx, DeliverLead{DeliveryID: id})
+}
+
+// NewKey makes a source's key and the hash that is stored of it. The key has 130 random bits, so a plain hash
+// is enough.
+func NewKey() (key, hash string) {
+	key = "lmk_" + rand.Text()
+	return key, HashKey(key)
+}
+
+// HashKey is the SHA-256 of a key, hex.
+func HashKey(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(sum[:])
+}

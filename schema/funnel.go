@@ -1,0 +1,59 @@
+package schema
+
+import (
+	"context"
+	"time"
+
+	"github.com/leadmill/leadmill/dbctx"
+)
+
+// FunnelCounts is how far submissions came.
+type FunnelCounts struct {
+	Counts
+	Scored    int64 `json:"scored"`
+	Owned     int64 `json:"owned"`
+	Planned   int64 `json:"planned"` // deliveries, in whatever state
+	Delivered int64 `json:"delivered"`
+	Retrying  int64 `json:"retrying"`
+	Parked    int64 `json:"parked"`
+}
+
+// Funnel counts what was received since then. A lead's id is its founding intake's, so the same bound
+// serves both.
+func Funnel(ctx context.Context, tx *dbctx.Tx, since time.Time) (f FunnelCounts, err error) {
+	const first = `(SELECT id FROM intakes WHERE received_at >= $1 ORDER BY received_at, id LIMIT 1)`
+	statuses, err := groups(ctx, tx, `SELECT status, count(*) FROM intakes WHERE id >= `+first+` GROUP BY status`, since)
+	if err != nil {
+		return f, err
+	}
+	for status, n := range statuses {
+		f.add(status, n)
+	}
+	states, err := groups(ctx, tx, `SELECT state, count(*) FROM leads WHERE id >= `+first+` GROUP BY state`, since)
+	if err != nil {
+		return f, err
+	}
+	f.Owned = states[StateOwned]
+	f.Scored = states[StateNew] + states[StateOwned] + states[StateUnowned]
+	deliveries, err := groups(ctx, tx, `SELECT state, count(*) FROM deliveries WHERE created_at >= $1 GROUP BY state`, since)
+	for _, n := range deliveries {
+		f.Planned += n
+	}
+	f.Delivered, f.Retrying, f.Parked = deliveries[DeliveryDone], deliveries[DeliveryRetrying], deliveries[DeliveryGivenUp]
+	return f, err
+}
+
+func groups(ctx context.Context, tx *dbctx.Tx, sql string, since time.Time) (map[string]int64, error) {
+	type group struct {
+		name string
+		n    int64
+	}
+	rows, err := dbctx.All(ctx, tx, func(row dbctx.Scanner) (g group, err error) {
+		return g, row.Scan(&g.name, &g.n)
+	}, sql, since)
+	counts := map[string]int64{}
+	for _, g := range rows {
+		counts[g.name] = g.n
+	}
+	return counts, err
+}

@@ -1,0 +1,275 @@
+package schema_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/leadmill/leadmill/dbctx"
+	"github.com/leadmill/leadmill/dbctx/dbctxtest"
+	"github.com/leadmill/leadmill/jobs"
+	"github.com/leadmill/leadmill/lead"
+	"github.com/leadmill/leadmill/lead/score"
+	"github.com/leadmill/leadmill/schema"
+)
+
+var databases = dbctxtest.New("schema", jobs.Migrate)
+
+func TestMain(m *testing.M) { dbctxtest.Main(m) }
+
+var at = time.Date(2026, 3, 2, 9, 30, 0, 123456000, time.UTC)
+
+// each runs fn inside one scope on every database.
+func each(t *testing.T, fn func(ctx context.Context, t *testing.T, tx *dbctx.Tx)) {
+	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		err := dbctx.Run(t.Context(), db, func(ctx context.Context, tx *dbctx.Tx) error {
+			fn(ctx, t, tx)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func must[T any](t *testing.T) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func aLead(id int64, fields map[string]string) schema.Lead {
+	l := schema.Lead{Lead: lead.Lead{ID: id, Fields: map[string]lead.Field{}, Submissions: 1}, State: schema.StateNew}
+	for name, value := range fields {
+		l.Fields[name] = lead.Field{Value: value, Source: "form", Intake: id, At: at}
+	}
+	return l
+}
+
+func TestALeadAndAUserAreReadBackAsWritten(t *testing.T) {
+	each(t, func(ctx context.Context, t *testing.T, tx *dbctx.Tx) {
+		u := must[schema.User](t)(schema.InsertUser(ctx, tx, schema.User{Email: "a@example.com", Role: "admin", Weight: 3}, at))
+		got := must[schema.User](t)(schema.UserByEmail(ctx, tx, "a@example.com"))
+		if diff := cmp.Diff(u, got); diff != "" {
+			t.Errorf("user (-written +read):\n%s", diff)
+		}
+		l := aLead(7, map[string]string{"email": "ada@example.com", "name": "Ada \"x\" <ü> Lovelace"})
+		l.OwnerID, l.OwnerReason, l.State = u.ID, "because", schema.StateOwned
+		l.Extra, l.Parts = map[string]any{"shoe": "38"}, []score.Part{}
+		schema.SaveLeads(tx, []schema.Lead{l}, at)
+		read := must[schema.Lead](t)(schema.GetLead(ctx, tx, 7))
+		l.Owner, l.CreatedAt, l.UpdatedAt = u.Email, at, at
+		if diff := cmp.Diff(l, read); diff != "" {
+			t.Errorf("lead (-written +read):\n%s", diff)
+		}
+	})
+}
+
+func TestSavingAKnownLeadKeepsItsBeginning(t *testing.T) {
+	each(t, func(ctx context.Context, t *testing.T, tx *dbctx.Tx) {
+		l := aLead(7, map[string]string{"email": "ada@example.com"})
+		schema.SaveLeads(tx, []schema.Lead{l}, at)
+		l.Score = 40
+		schema.SaveLeads(tx, []schema.Lead{l}, at.Add(time.Hour))
+		got := must[schema.Lead](t)(schema.GetLead(ctx, tx, 7))
+		if got.Score != 40 || !got.CreatedAt.Equal(at) || !got.UpdatedAt.Equal(at.Add(time.Hour)) {
+			t.Errorf("score %d, created %s, updated %s; want 40, %s and an hour later", got.Score, got.CreatedAt, got.UpdatedAt, at)
+		}
+	})
+}
+
+func TestWhatIsMissingIsNotFound(t *testing.T) {
+	each(t, func(ctx context.Context, t *testing.T, tx *dbctx.Tx) {
+		_, lead := schema.GetLead(ctx, tx, 42)
+		_, intake := schema.GetIntake(ctx, tx, 42)
+		_, source := schema.SourceByName(ctx, tx, "nowhere")
+		for _, err := range []error{lead, intake, source} {
+			if !errors.Is(err, schema.ErrNotFound) {
+				t.Errorf("error = %v, want ErrNotFound", err)
+			}
+		}
+		if got, want := lead.Error(), "lead 42: not found"; got != want {
+			t.Errorf("error = %q, want %q", got, want)
+		}
+	})
+}
+
+func TestAnIdempotencyKeyStoresOneIntake(t *testing.T) {
+	each(t, func(ctx context.Context, t *testing.T, tx *dbctx.Tx) {
+		s := must[schema.Source](t)(schema.EnsureSource(ctx, tx, "form", at))
+		in := schema.NewIntake{SourceID: s.ID, Key: "k", Hash: "h", Payload: `{"a":1.0}`}
+		first, replayed, err := schema.InsertIntake(ctx, tx, in, at)
+		if err != nil || replayed {
+			t.Fatalf("first = replayed %v, %v", replayed, err)
+		}
+		second, replayed, err := schema.InsertIntake(ctx, tx, in, at)
+		if err != nil || !replayed || second != first {
+			t.Errorf("second = %d, replayed %v, %v; want %d, replayed", second, replayed, err, first)
+		}
+		in.Hash = "other"
+		if _, _, err = schema.InsertIntake(ctx, tx, in, at); !errors.Is(err, schema.ErrKeyReused) {
+			t.Errorf("another body behind the key: %v, want ErrKeyReused", err)
+		}
+		in.Key = ""
+		for range 2 {
+			if id, replayed, err := schema.InsertIntake(ctx, tx, in, at); err != nil || replayed || id == first {
+				t.Errorf("without a key = %d, replayed %v, %v; want one of its own", id, replayed, err)
+			}
+		}
+		got := must[schema.Intake](t)(schema.GetIntake(ctx, tx, first))
+		if got.Payload != `{"a":1.0}` || got.Status != lead.Pending || !got.ReceivedAt.Equal(at) {
+			t.Errorf("intake = %+v, want the payload byte for byte, pending since %s", got, at)
+		}
+	})
+}
+
+func TestAKeyBelongsToWhoeverHadItFirst(t *testing.T) {
+	each(t, func(ctx context.Context, t *testing.T, tx *dbctx.Tx) {
+		claim := must[map[string]int64](t)
+		got := claim(schema.ClaimKeys(ctx, tx, []schema.KeyClaim{{Key: "e:b@x", LeadID: 1}, {Key: "e:a@x", LeadID: 1}}))
+		if diff := cmp.Diff(map[string]int64{"e:a@x": 1, "e:b@x": 1}, got); diff != "" {
+			t.Error(diff)
+		}
+		got = claim(schema.ClaimKeys(ctx, tx, []schema.KeyClaim{{Key: "e:a@x", LeadID: 2}, {Key: "e:c@x", LeadID: 2}}))
+		if diff := cmp.Diff(map[string]int64{"e:a@x": 1, "e:c@x": 2}, got); diff != "" {
+			t.Error(diff)
+		}
+		schema.GiveKeys(tx, []schema.KeyClaim{{Key: "e:c@x", LeadID: 1}})
+		got = claim(schema.ClaimKeys(ctx, tx, []schema.KeyClaim{{Key: "e:c@x", LeadID: 3}}))
+		if got["e:c@x"] != 1 {
+			t.Errorf("a given key belongs to %d, want 1", got["e:c@x"])
+		}
+	})
+}
+
+func TestLeadsAreFoundByWhatPeopleType(t *testing.T) {
+	each(t, func(ctx context.Context, t *testing.T, tx *dbctx.Tx) {
+		schema.SaveLeads(tx, []schema.Lead{
+			aLead(1, map[string]string{"name": "Zoë Müller", "first_name": "Zoë", "last_name": "Müller", "company": "Umbra Solar", "email": "zoe@example.com", "phone": "+4930231251"}),
+			aLead(2, map[string]string{"name": "Zoltan Smith", "first_name": "Zoltan", "last_name": "Smith", "company": "Dummy Data", "email": "zs@example.com"}),
+		}, at)
+		_, err := schema.ClaimKeys(ctx, tx, []schema.KeyClaim{
+			{Key: "e:zoe@example.com", LeadID: 1}, {Key: "p:+493023125038", LeadID: 1}, {Key: "e:zs@example.com", LeadID: 2}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for search, want := range map[string]string{
+			"": "[2 1]", "zo": "[2 1]", "ZOE": "[1]", "müller": "[1]", "muller z": "[1]", "zoltan smi": "[2]", "umbra": "[1]",
+			"zs@": "[2]", "Zoe+tag@example.com": "[1]", "+49 30 2312": "[1]", "030/23125038": "[1]", "nobody": "[]", "%": "[]", "_": "[]",
+		} {
+			rows := must[[]schema.LeadRow](t)(schema.ListLeads(ctx, tx, schema.LeadQuery{Search: search}))
+			ids := []int64{}
+			for _, r := range rows {
+				ids = append(ids, r.ID)
+			}
+			if got := fmt.Sprint(ids); got != want {
+				t.Errorf("search %q found %s, want %s", search, got, want)
+			}
+		}
+	})
+}
+
+func TestAScheduleKeepsItsNextRunOverARestart(t *testing.T) {
+	each(t, func(ctx context.Context, t *testing.T, tx *dbctx.Tx) {
+		later := at.Add(time.Hour)
+		put := func(cron string, next time.Time) time.Time {
+			schema.PutSchedule(tx, schema.Schedule{Name: "s", Cron: cron, Zone: "UTC", Missed: "once", NextAt: &next})
+			return *must[[]schema.Schedule](t)(schema.ListSchedules(ctx, tx))[0].NextAt
+		}
+		put("1 * * * *", at)
+		if got := put("1 * * * *", later); !got.Equal(at) {
+			t.Errorf("the same cron text moved the next run to %s, want %s", got, at)
+		}
+		if got := put("2 * * * *", later); !got.Equal(later) {
+			t.Errorf("a changed cron text left the next run at %s, want %s", got, later)
+		}
+		if due := must[[]schema.Schedule](t)(schema.DueSchedules(ctx, tx, at)); len(due) != 0 {
+			t.Errorf("due before its time: %v", due)
+		}
+	})
+}
+
+func TestAFenceKeyOutlivesItsJobsRow(t *testing.T) {
+	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		q, err := jobs.Open(t.Context(), db, jobs.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer q.Close()
+		err = dbctx.Run(t.Context(), db, func(ctx context.Context, tx *dbctx.Tx) error {
+			if err := q.Enqueue(ctx, tx, jobs.Purge{}); err != nil {
+				return err
+			}
+			var job int64
+			if err := tx.QueryRow(ctx, `SELECT id FROM river_job`).Scan(&job); err != nil {
+				return err
+			}
+			for _, key := range []string{fmt.Sprintf("job/%d", job), fmt.Sprintf("job/%d", job+1), "cron/purge/x"} {
+				tx.Queue(`INSERT INTO done_keys (key, at) VALUES ($1, $2)`, key, at)
+			}
+			tx.Queue(`INSERT INTO done_keys (key, at) VALUES ('job/9999', $1)`, at.Add(time.Hour))
+			last, removed, err := schema.PurgeKeys(ctx, tx, at.Add(time.Minute), "", 10)
+			if err != nil || removed != 2 || last != "job/9999" {
+				t.Errorf("removed %d up to %q, %v; want the two old keys without a job", removed, last, err)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestTwinsMakeTheSameTables(t *testing.T) {
+	read := func(suffix string) []string {
+		files, err := filepath.Glob("migrations/*." + suffix + ".sql")
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no migrations for %s: %v", suffix, err)
+		}
+		var columns []string
+		for _, f := range files {
+			columns = append(columns, columnsOf(t, f)...)
+		}
+		slices.Sort(columns)
+		return columns
+	}
+	if diff := cmp.Diff(read("postgres"), read("sqlite")); diff != "" {
+		t.Errorf("tables, columns and indexes (-postgres +sqlite):\n%s", diff)
+	}
+}
+
+var (
+	tablePattern  = regexp.MustCompile(`(?s)CREATE TABLE (\w+) \((.*?)\n\);`)
+	columnPattern = regexp.MustCompile(`(?m)^    ([a-z_]+) `)
+	indexPattern  = regexp.MustCompile(`CREATE (UNIQUE )?INDEX [^;]+;`)
+)
+
+func columnsOf(t *testing.T, file string) (columns []string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range tablePattern.FindAllStringSubmatch(string(text), -1) {
+		for _, column := range columnPattern.FindAllStringSubmatch(table[2], -1) {
+			columns = append(columns, table[1]+"."+column[1])
+		}
+	}
+	for _, index := range indexPattern.FindAllString(string(text), -1) {
+		columns = append(columns, strings.Join(strings.Fields(index), " "))
+	}
+	return columns
+}

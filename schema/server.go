@@ -1,0 +1,27 @@
+package schema
+
+import (
+	"context"
+	"time"
+
+	"github.com/leadmill/leadmill/dbctx"
+)
+
+// Server is what a database says of itself.
+type Server struct {
+	Version        string
+	MaxConnections int       // 0: no limit of its own (SQLite)
+	Clock          time.Time // its idea of now
+}
+
+// ServerInfo asks the database for its version, its limit of connections and its clock.
+func ServerInfo(ctx context.Context, tx *dbctx.Tx) (s Server, err error) {
+	if tx.Dialect() == dbctx.SQLite {
+		err = tx.QueryRow(ctx, `SELECT 'SQLite ' || sqlite_version(), 0, strftime('%Y-%m-%d %H:%M:%f000+00:00', 'now')`).
+			Scan(&s.Version, &s.MaxConnections, &s.Clock)
+		return s, err
+	}
+	err = tx.QueryRow(ctx, `SELECT 'PostgreSQL ' || current_setting('server_version'),
+		current_setting('max_connections')::integer, clock_timestamp()`).Scan(&s.Version, &s.MaxConnections, &s.Clock)
+	return s, err
+}
