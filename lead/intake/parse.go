@@ -1,0 +1,180 @@
+package intake
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/leadmill/leadmill/lead"
+)
+
+// Limits of an object.
+const (
+	mostKeys    = 500
+	deepestNest = 32
+)
+
+// ErrObject says that a payload is not one JSON object within the limits. Its text is for the sender.
+var ErrObject = errors.New("want one JSON object")
+
+// Parse reads a payload, a JSON object, into the fields of a lead. Of several keys that mean the same field the
+// plainest that is not empty counts, and the others go to Extra with everything else; numbers stay as they are
+// written. A field of a wrong type is a Reason with code mistyped and is kept in Extra. Anything but an object
+// within the limits is a Reason with code malformed.
+func Parse(payload []byte) (lead.Submission, []lead.Reason) {
+	members, err := Decode(payload)
+	if err != nil {
+		return lead.Submission{Fields: map[string]string{}, Extra: map[string]any{}},
+			[]lead.Reason{{Code: "malformed", Message: "The submission cannot be read."}}
+	}
+	p := parser{
+		submission: lead.Submission{Fields: map[string]string{}, Extra: map[string]any{}},
+	}
+	for _, m := range plainestFirst(members) {
+		p.take(m)
+	}
+	return p.submission, p.reasons
+}
+
+// Member is one key of an object and its value.
+type Member struct {
+	Key   string
+	Value any // string, json.Number, bool, nil, []any or map[string]any
+}
+
+// Decode reads one JSON object, in order, with nothing behind it. A key that is repeated counts once, with its last
+// value. The error is ErrObject or wraps it.
+func Decode(payload []byte) ([]Member, error) {
+	if depth(payload) > deepestNest {
+		return nil, ErrObject
+	}
+	d := json.NewDecoder(bytes.NewReader(payload))
+	d.UseNumber()
+	if start, err := d.Token(); err != nil || start != json.Delim('{') {
+		return nil, ErrObject
+	}
+	var members []Member
+	at := map[string]int{}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return nil, ErrObject
+		}
+		m := Member{Key: key.(string)}
+		if err := d.Decode(&m.Value); err != nil {
+			return nil, ErrObject
+		}
+		if i, repeated := at[m.Key]; repeated {
+			members[i] = m
+			continue
+		}
+		at[m.Key] = len(members)
+		members = append(members, m)
+		if len(members) > mostKeys {
+			return nil, ErrObject
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, ErrObject
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, ErrObject
+	}
+	return members, nil
+}
+
+// depth is how far brackets nest, strings left out. encoding/json has a limit of its own, far too generous.
+func depth(payload []byte) (deepest int) {
+	level, inString, escaped := 0, false, false
+	for _, c := range payload {
+		switch {
+		case escaped:
+			escaped = false
+		case inString:
+			escaped = c == '\\'
+			inString = c != '"'
+		case c == '"':
+			inString = true
+		case c == '{' || c == '[':
+			level++
+			deepest = max(deepest, level)
+		case c == '}' || c == ']':
+			level--
+		}
+	}
+	return deepest
+}
+
+func plainestFirst(members []Member) []Member {
+	sorted := slices.Clone(members)
+	slices.SortStableFunc(sorted, func(a, b Member) int { return rank(Canonical(a.Key), a.Key) - rank(Canonical(b.Key), b.Key) })
+	return sorted
+}
+
+type parser struct {
+	submission lead.Submission
+	reasons    []lead.Reason
+}
+
+func (p *parser) take(m Member) {
+	field := Canonical(m.Key)
+	if field == "" {
+		p.submission.Extra[clean(m.Key)] = storable(m.Value)
+		return
+	}
+	value, ok := asText(field, m.Value)
+	switch {
+	case !ok:
+		p.reasons = append(p.reasons, lead.Reason{Field: field, Code: "mistyped", Message: "The field must be a text."})
+		p.submission.Extra[clean(m.Key)] = storable(m.Value)
+	case strings.TrimSpace(value) == "":
+	case p.submission.Fields[field] == "":
+		p.submission.Fields[field] = value
+	case p.submission.Fields[field] != value:
+		p.submission.Extra[clean(m.Key)] = storable(value)
+	}
+}
+
+// asText takes texts, and what people reasonably send in their place: numbers for telephone and postal code, a bool for
+// consent, null for nothing.
+func asText(field string, v any) (string, bool) {
+	switch v := v.(type) {
+	case nil:
+		return "", true
+	case string:
+		return v, true
+	case json.Number:
+		return v.String(), field == "phone" || field == "postal_code"
+	case bool:
+		if v {
+			return "yes", field == "consent"
+		}
+		return "no", field == "consent"
+	}
+	return "", false
+}
+
+// storable takes NUL out of texts: PostgreSQL's jsonb refuses it.
+func storable(v any) any {
+	switch v := v.(type) {
+	case string:
+		return clean(v)
+	case []any:
+		for i := range v {
+			v[i] = storable(v[i])
+		}
+		return v
+	case map[string]any:
+		kept := make(map[string]any, len(v))
+		for key, value := range v {
+			kept[clean(key)] = storable(value)
+		}
+		return kept
+	}
+	return v
+}
+
+func clean(s string) string { return strings.ReplaceAll(s, "\x00", "") }
