@@ -124,8 +124,8 @@ func findSchedule(name string) (schedule, bool) {
 	return schedule{}, false
 }
 
-// putSchedules brings the ledger in line with the crontab.
-func (q *Queue) putSchedules(ctx context.Context) error {
+// PutSchedules brings the ledger in line with the crontab of this release. Start does it.
+func (q *Queue) PutSchedules(ctx context.Context) error {
 	now := q.now()
 	return dbctx.Run(ctx, q.db, func(_ context.Context, tx *dbctx.Tx) error {
 		for _, s := range schedules {

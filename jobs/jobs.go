@@ -26,6 +26,7 @@ func (q *Queue) register() {
 	inSteps(q, importFile)
 	inScope(q, cronTick)
 	inSteps(q, purge)
+	inScope(q, benchLead)
 }
 
 // Queues by what waits in them. A long bulk never starves live: each has workers of its own.

@@ -155,7 +155,7 @@ func (q *Queue) Enqueue(ctx context.Context, tx *dbctx.Tx, args ...Args) error {
 
 // Start works the queues of the options until Stop. Ending ctx cancels running jobs; use Stop to end well.
 func (q *Queue) Start(ctx context.Context) error {
-	if err := q.putSchedules(ctx); err != nil {
+	if err := q.PutSchedules(ctx); err != nil {
 		return err
 	}
 	q.started = true

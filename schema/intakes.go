@@ -70,7 +70,8 @@ var insertIntake = both(`INSERT INTO intakes (source_id, key, hash, payload, rec
 	VALUES ($1, nullif($2::text, ''), $3, $4, $5)
 	ON CONFLICT (source_id, key) WHERE key IS NOT NULL DO NOTHING RETURNING id`)
 
-// InsertRows stores rows of a file, at most one intake for each row, and returns the new ids.
+// InsertRows stores many submissions at once and returns the new ids; of a file at most one for each row. Idempotency keys
+// are not looked at.
 func InsertRows(ctx context.Context, tx *dbctx.Tx, rows []NewIntake, now time.Time) ([]int64, error) {
 	sent := make([]intakeRow, len(rows))
 	for n, in := range rows {
@@ -88,7 +89,7 @@ type intakeRow struct {
 }
 
 var insertRows = both(`INSERT INTO intakes (source_id, hash, payload, import_id, row_no, received_at)
-	SELECT r.source_id, r.hash, r.payload, r.import_id, r.row_no, $2::timestamptz
+	SELECT r.source_id, r.hash, r.payload, nullif(r.import_id, 0), r.row_no, $2::timestamptz
 	FROM {r: source_id bigint, hash text, payload text, import_id bigint, row_no bigint}
 	WHERE true ORDER BY r.row_no
 	ON CONFLICT (import_id, row_no) WHERE import_id IS NOT NULL DO NOTHING RETURNING id`)

@@ -25,3 +25,9 @@ func ServerInfo(ctx context.Context, tx *dbctx.Tx) (s Server, err error) {
 		current_setting('max_connections')::integer, clock_timestamp()`).Scan(&s.Version, &s.MaxConnections, &s.Clock)
 	return s, err
 }
+
+// BackendPID is the process id of PostgreSQL's end of this connection.
+func BackendPID(ctx context.Context, tx *dbctx.Tx) (pid int, err error) {
+	err = tx.QueryRow(ctx, `SELECT pg_backend_pid()`).Scan(&pid)
+	return pid, err
+}

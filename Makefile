@@ -1,0 +1,30 @@
+# make help lists the targets.
+
+STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME ?= 10s
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
+
+unittest: ## all tests, on SQLite and PostgreSQL
+	go test ./...
+
+check: ## gofmt, go vet, staticcheck
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'gofmt -w would change these'; exit 1; }
+	go vet ./...
+	$(STATICCHECK) ./...
+
+race: ## the race detector on the rooms with goroutines, every test twice
+	go test -race -count=2 ./dbctx/... ./jobs/...
+
+bench: ## one lead from POST to delivered, on both databases
+	go test -run '^$$' -bench FromPostToDelivered -benchtime 300x .
+
+fuzz: ## every fuzz test for FUZZTIME
+	@for p in $$(go list ./lead/...); do \
+		for f in $$(go test -list '^Fuzz' $$p | grep ^Fuzz); do \
+			go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+		done; \
+	done
+
+.PHONY: help unittest check race bench fuzz

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/leadmill/leadmill/dbctx"
+	"github.com/leadmill/leadmill/jobs"
+)
+
+// app is what the commands share.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	environ        []string
+
+	settings settings
+	origins  map[string]string // of each setting: flag, environment, .env or default
+	log      *slog.Logger
+	flags    struct{ databaseURL, logLevel string }
+	json     bool
+	started  bool // the command line was understood
+}
+
+// commands is the table of contents.
+func (a *app) commands() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "leadmill",
+		Short: "The lead pipeline you can trust",
+		Long: "leadmill takes leads in from forms, programs and files, and cleans, matches,\n" +
+			"scores, routes and delivers them: each step in one commit, once.",
+		Example:       "  leadmill dev                 try it: no set-up, SQLite\n  leadmill web & leadmill worker   run it on DATABASE_URL",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if err := a.load(); err != nil {
+				return err
+			}
+			a.started = true
+			return nil
+		},
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.PersistentFlags().StringVar(&a.flags.databaseURL, "database-url", "", "the database")
+	root.PersistentFlags().Lookup("database-url").DefValue = "$DATABASE_URL"
+	root.PersistentFlags().StringVar(&a.flags.logLevel, "log-level", "", "trace, debug, info, warn or error")
+	root.PersistentFlags().Lookup("log-level").DefValue = "$LOG_LEVEL"
+	root.AddCommand(
+		a.devCommand(), a.webCommand(), a.workerCommand(), a.migrateCommand(),
+		a.importCommand(), a.leadsCommand(), a.jobsCommand(), a.cronCommand(), a.statusCommand(),
+		a.sourceCommand(), a.userCommand(), a.destinationCommand(),
+		a.benchCommand(), a.configCommand(), a.doctorCommand(), a.versionCommand(),
+	)
+	return root
+}
+
+// group is a command that only has others below it.
+func group(use, short, example string, commands ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use: use, Short: short, Example: example, Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(commands...)
+	return c
+}
+
+// jsonFlag is for commands that print data.
+func (a *app) jsonFlag(c *cobra.Command) *cobra.Command {
+	c.Flags().BoolVar(&a.json, "json", false, "print JSON")
+	return c
+}
+
+// connect opens the database as it is.
+func (a *app) connect(ctx context.Context, durable bool) (*dbctx.DB, error) {
+	s := a.settings
+	overflow := s.MaxOverflow
+	if overflow == 0 {
+		overflow = -1
+	}
+	return dbctx.Open(ctx, s.DatabaseURL, dbctx.Pool{
+		Size: s.PoolSize, MaxOverflow: overflow, Recycle: time.Duration(s.PoolRecycle) * time.Second,
+		NoPrePing: !s.PoolPrePing, ConnectAttempts: s.ConnectAttempts, ConnectDelay: s.ConnectDelay,
+		Echo: s.Debug, Durable: durable, Logger: a.log,
+	})
+}
+
+// open opens a database whose tables are of this release. SQLite is brought up to date, PostgreSQL must be.
+func (a *app) open(ctx context.Context) (*dbctx.DB, error) {
+	db, err := a.connect(ctx, true)
+	if err != nil {
+		return nil, err
+	}
+	if err := current(ctx, db); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return db, nil
+}
+
+func current(ctx context.Context, db *dbctx.DB) error {
+	if db.Dialect() == dbctx.SQLite {
+		return jobs.Migrate(ctx, db)
+	}
+	pending, err := jobs.Pending(ctx, db)
+	if err != nil {
+		return err
+	}
+	if pending > 0 {
+		return fmt.Errorf("%w (%d at %s)", errPending, pending, db)
+	}
+	return nil
+}
+
+// small makes the pool of a command that runs and ends: one connection is enough, and servers have few to give.
+func (a *app) small() {
+	a.settings.PoolSize, a.settings.MaxOverflow = 1, 3
+}
+
+// inScope runs fn in one scope on the database.
+func (a *app) inScope(ctx context.Context, fn func(ctx context.Context, tx *dbctx.Tx) error, options ...dbctx.Option) error {
+	a.small()
+	db, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return dbctx.Run(ctx, db, fn, options...)
+}
+
+// withQueue runs fn with a queue that works nothing by itself.
+func (a *app) withQueue(ctx context.Context, fn func(db *dbctx.DB, q *jobs.Queue) error) error {
+	a.small()
+	db, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	q, err := jobs.Open(ctx, db, jobs.Options{Logger: a.log})
+	if err != nil {
+		return err
+	}
+	defer q.Close()
+	return fn(db, q)
+}
+
+// now is the time that commands write.
+func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }

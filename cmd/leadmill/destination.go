@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/leadmill/leadmill/dbctx"
+	"github.com/leadmill/leadmill/schema"
+)
+
+func (a *app) destinationCommand() *cobra.Command {
+	var d schema.Destination
+	add := a.jsonFlag(&cobra.Command{
+		Use: "add NAME", Short: "Make a destination and print its secret", Args: cobra.ExactArgs(1),
+		Long: "Makes a webhook that every lead is delivered to, signed as in Standard Webhooks.\n" +
+			"A secret is made if none is given.",
+		Example: "  leadmill destination add crm --url https://crm.example/hooks/leads",
+		RunE: func(c *cobra.Command, args []string) error {
+			d.Name = args[0]
+			return a.destinationAdd(c.Context(), d)
+		},
+	})
+	add.Flags().StringVar(&d.URL, "url", "", "where to post to (required)")
+	add.Flags().StringVar(&d.Secret, "secret", "", "whsec_ and base64 of 24 to 64 bytes (default: a new one)")
+	add.Flags().BoolVar(&d.AllowPrivate, "allow-private", false, "the address may be private, and plain http")
+	list := a.jsonFlag(&cobra.Command{
+		Use: "list", Short: "List destinations", Example: "  leadmill destination list", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.destinationList(c.Context()) },
+	})
+	start := &cobra.Command{
+		Use: "start NAME", Short: "Call a stopped destination again", Args: cobra.ExactArgs(1),
+		Long:    "Lets a destination that answered 410 be called again. What was parked meanwhile is\nretried from the page \"Failed work\".",
+		Example: "  leadmill destination start crm",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.inScope(c.Context(), func(ctx context.Context, tx *dbctx.Tx) error {
+				return schema.StartDestination(ctx, tx, args[0])
+			})
+		},
+	}
+	return group("destination", "Where leads go", "  leadmill destination add crm --url https://crm.example/hook", add, list, start)
+}
+
+func (a *app) destinationAdd(ctx context.Context, d schema.Destination) error {
+	if err := checkName(d.Name); err != nil {
+		return err
+	}
+	if err := checkURL(d.URL, d.AllowPrivate); err != nil {
+		return err
+	}
+	if d.Secret == "" {
+		d.Secret = newSecret()
+	}
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(d.Secret, "whsec_"))
+	if err != nil || !strings.HasPrefix(d.Secret, "whsec_") || len(key) < 24 || len(key) > 64 {
+		return usagef("--secret wants whsec_ and the base64 of 24 to 64 bytes")
+	}
+	err = a.inScope(ctx, func(ctx context.Context, tx *dbctx.Tx) error {
+		_, err := schema.InsertDestination(ctx, tx, d, now())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	v := struct {
+		Name   string `json:"name"`
+		Secret string `json:"secret"`
+	}{d.Name, d.Secret}
+	return a.print(v, func() {
+		a.say("The receiver checks signatures with this secret:")
+		fmt.Fprintln(a.stdout, d.Secret)
+	})
+}
+
+func checkURL(raw string, allowPrivate bool) error {
+	u, err := url.Parse(raw)
+	switch {
+	case raw == "" || err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+		return usagef("--url wants an address such as https://crm.example/hooks/leads")
+	case u.Scheme == "http" && !allowPrivate:
+		return usagef("--url is plain http, which anybody on the way can read: use https, or --allow-private inside of your network")
+	case u.User != nil:
+		return usagef("--url holds a password: receivers check the signature instead")
+	}
+	return nil
+}
+
+// newSecret is whsec_ and 32 random bytes.
+func newSecret() string {
+	b := make([]byte, 32)
+	rand.Read(b)
+	return "whsec_" + base64.StdEncoding.EncodeToString(b)
+}
+
+func (a *app) destinationList(ctx context.Context) error {
+	type destination struct {
+		Name    string `json:"name"`
+		URL     string `json:"url"`
+		Active  bool   `json:"active"`
+		Stopped string `json:"stopped_reason,omitempty"`
+	}
+	list, rows := []destination{}, [][]string{}
+	err := a.inScope(ctx, func(ctx context.Context, tx *dbctx.Tx) error {
+		all, err := schema.ListDestinations(ctx, tx)
+		for _, d := range all {
+			list = append(list, destination{d.Name, d.URL, d.Active, d.StoppedReason})
+			state := "active"
+			if !d.Active {
+				state = "stopped: " + d.StoppedReason
+			}
+			rows = append(rows, []string{cut(d.Name, 20), d.URL, cut(state, 24)})
+		}
+		return err
+	}, dbctx.ReadOnly())
+	if err != nil {
+		return err
+	}
+	return a.print(list, func() { a.table([]string{"NAME", "URL", "STATE"}, rows) })
+}

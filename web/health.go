@@ -1,0 +1,59 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/leadmill/leadmill/dbctx"
+	"github.com/leadmill/leadmill/jobs"
+)
+
+// healthy says that the process lives.
+func healthy(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// readyLimit is how long the database may take to answer.
+const readyLimit = 3 * time.Second
+
+// ready says that the process should be sent work: the database answers, its tables are of this release, and the
+// process is not about to stop.
+func ready(db *dbctx.DB, stopping func() bool) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if reason := notReady(r.Context(), db, stopping); reason != "" {
+			w.Header().Set("Retry-After", retrySeconds)
+			writeProblem(w, newProblem(http.StatusServiceUnavailable, reason))
+			return
+		}
+		answer(w, http.StatusOK, map[string]string{"status": "ready"})
+	}
+}
+
+func notReady(ctx context.Context, db *dbctx.DB, stopping func() bool) string {
+	if stopping() {
+		return "the process is stopping"
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyLimit)
+	defer cancel()
+	if err := db.Ping(ctx); err != nil {
+		return "the database does not answer"
+	}
+	pending, err := jobs.Pending(ctx, db)
+	if err != nil {
+		return "the migrations cannot be read"
+	}
+	if pending > 0 {
+		return "migrations are pending: leadmill migrate up"
+	}
+	return ""
+}
+
+// HealthHandler serves /healthz, /readyz and /metrics for a process that serves nothing else.
+func HealthHandler(db *dbctx.DB, m *Metrics, stopping func() bool) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", healthy)
+	mux.HandleFunc("GET /readyz", ready(db, stopping))
+	mux.Handle("GET /metrics", m.Handler())
+	return mux
+}
