@@ -41,11 +41,11 @@ func InsertDestination(ctx context.Context, tx *dbctx.Tx, d Destination, now tim
 // UpsertDestination makes a destination or gives a known one this URL, secret and permission, and starts
 // it again if it was stopped.
 func UpsertDestination(ctx context.Context, tx *dbctx.Tx, d Destination, now time.Time) (Destination, error) {
-	return scanDestination(tx.QueryRow(ctx, `INSERT INTO destinations AS d (name, url, secret, allow_private, created_at)
+	return scanDestination(tx.QueryRow(ctx, `INSERT INTO destinations (name, url, secret, allow_private, created_at)
 		VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (name) DO UPDATE SET url = excluded.url, secret = excluded.secret,
 			allow_private = excluded.allow_private, active = true, stopped_reason = ''
-		RETURNING `+destinationColumns, d.Name, d.URL, d.Secret, d.AllowPrivate, now))
+		RETURNING id, name, url, secret, allow_private, active, stopped_reason, created_at`, d.Name, d.URL, d.Secret, d.AllowPrivate, now))
 }
 
 // ListDestinations returns all destinations by name.

@@ -81,8 +81,6 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-func jsonText(v any) string { return string(must(json.Marshal(v))) }
-
 // notFound turns "no rows" into a sentence that names what was looked for.
 func notFound(err error, what string, key any) error {
 	if err == dbctx.ErrNoRows {
