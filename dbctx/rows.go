@@ -1,6 +1,10 @@
 package dbctx
 
-import "context"
+import (
+	"cmp"
+	"context"
+	"errors"
+)
 
 // rows is what the two drivers have in common.
 type rows interface {
@@ -10,23 +14,46 @@ type rows interface {
 	Close()
 }
 
-// Rows are the rows of a query, to be closed before the next statement of the scope.
+// errRowsOpen is a loop that sends statements while it reads: on one connection the two cannot happen at once.
+var errRowsOpen = errors.New("the rows of the last query are still open; read them to the end or close them first")
+
+// Rows are the rows of a query, to be read to the end or closed before the next statement of the scope.
 type Rows struct {
-	s    *session
-	rows rows
+	tx     *Tx
+	rows   rows
+	closed bool
 }
 
-// Next moves to the next row; false at the end or after an error.
-func (r *Rows) Next() bool { return r.rows.Next() }
+// Next moves to the next row. At the end, or after an error, it closes the rows and is false.
+func (r *Rows) Next() bool {
+	if r.closed {
+		return false
+	}
+	if r.rows.Next() {
+		return true
+	}
+	r.Close()
+	return false
+}
 
-// Scan reads the row into pointers. A NULL needs a pointer to a pointer.
-func (r *Rows) Scan(dest ...any) error { return r.s.fail(r.rows.Scan(dest...)) }
+// Scan reads the row into pointers. A NULL needs a pointer to a pointer. An error fails the scope.
+func (r *Rows) Scan(dest ...any) error { return r.tx.s.fail(r.rows.Scan(dest...)) }
 
-// Err is the error that ended the rows early. Ask after Close.
-func (r *Rows) Err() error { return r.s.fail(r.rows.Err()) }
+// Err is the error that ended the rows early, nil if there was none. Ask after Next was false.
+func (r *Rows) Err() error { return r.rows.Err() }
 
-// Close ends the rows. More than once is fine.
-func (r *Rows) Close() { r.rows.Close() }
+// Close ends the rows. More than once is fine. An error that they held back fails the scope.
+func (r *Rows) Close() {
+	if r.closed {
+		return
+	}
+	r.closed = true
+	r.rows.Close()
+	_ = r.tx.s.fail(r.rows.Err())
+	if r.tx.s.open == r {
+		r.tx.s.open = nil
+	}
+}
 
 // Row is the first row of a query.
 type Row struct {
@@ -39,21 +66,15 @@ func (r *Row) Scan(dest ...any) error {
 	if r.err != nil {
 		return r.err
 	}
-	found := r.rows.Next()
-	if found {
-		if err := r.rows.Scan(dest...); err != nil {
-			r.rows.Close()
-			return err
-		}
+	defer r.rows.Close()
+	if !r.rows.Next() {
+		return cmp.Or(r.rows.Err(), ErrNoRows)
 	}
-	r.rows.Close()
-	if err := r.rows.Err(); err != nil {
+	if err := r.rows.Scan(dest...); err != nil {
 		return err
 	}
-	if !found {
-		return ErrNoRows
-	}
-	return nil
+	r.rows.Close()
+	return r.rows.Err()
 }
 
 // Scanner is a row to be read: *Rows or *Row.
@@ -74,6 +95,5 @@ func All[T any](ctx context.Context, tx *Tx, scan func(Scanner) (T, error), sql 
 		}
 		all = append(all, v)
 	}
-	found.Close()
 	return all, found.Err()
 }

@@ -2,6 +2,7 @@ package dbctx
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -22,13 +23,14 @@ type options struct {
 // On a nested Run the key belongs to its savepoint.
 func Once(key string) Option { return func(o *options) { o.once = key } }
 
-// ReadOnly promises not to write. PostgreSQL refuses a write then; on SQLite the scope does not wait for writers, nor
-// they for it. On a nested Run it has no effect.
+// ReadOnly promises not to write; a write is refused. On SQLite the scope does not wait for writers, nor they for it. On
+// a nested Run it has no effect, and it cannot be combined with Once.
 func ReadOnly() Option { return func(o *options) { o.readOnly = true } }
 
 type scopeKey struct{ db *DB }
 
-// endLimit is how long a commit or a rollback may take. They run even when the context of the scope has ended.
+// endLimit is how long a rollback may take, how long COMMIT may, and how long writes that travel with COMMIT may go on
+// after the context of the scope has ended.
 const endLimit = 5 * time.Second
 
 // Run calls fn inside one transaction on db.
@@ -38,7 +40,8 @@ const endLimit = 5 * time.Second
 //
 // No connection is taken before the first statement, and BEGIN travels with it: a scope that needs no database
 // costs none. Called with the context of an open scope on the same db, Run is a savepoint of that scope: its error
-// takes back its own changes and leaves the outer scope usable.
+// takes back its own changes and leaves the outer scope usable. The context of a nested scope that has ended gives
+// ErrTxDone while the outer one is open.
 //
 // Besides fn's own error, Run returns ErrAlreadyDone (see Once), an error of the commit, or the error of a
 // statement that fn chose to ignore: a scope in which a statement failed cannot commit. Run such a statement in a
@@ -48,18 +51,25 @@ func Run(ctx context.Context, db *DB, fn func(ctx context.Context, tx *Tx) error
 	for _, set := range opts {
 		set(&o)
 	}
-	if outer, ok := ctx.Value(scopeKey{db}).(*Tx); ok && !outer.ended {
+	if o.once != "" && o.readOnly {
+		return errors.New("a read-only scope cannot keep the key of Once; drop one of the two")
+	}
+	if outer, ok := ctx.Value(scopeKey{db}).(*Tx); ok && !outer.s.ended {
+		if outer.ended {
+			return ErrTxDone
+		}
 		return outer.nest(ctx, fn, o)
 	}
 	s := &session{db: db, readOnly: o.readOnly}
 	finished := false
 	defer func() { // no recover: the stack of a panic stays whole
 		if !finished {
+			s.ended = true
 			s.rollback(ctx)
 		}
 	}()
 	err := s.scope(ctx, fn, o)
-	finished = true
+	finished, s.ended = true, true
 	if err != nil {
 		s.rollback(ctx)
 		return err
@@ -76,17 +86,30 @@ func Run(ctx context.Context, db *DB, fn func(ctx context.Context, tx *Tx) error
 // scope runs fn on a Tx that ends with it and says whether its work may stand.
 func (s *session) scope(ctx context.Context, fn func(context.Context, *Tx) error, o options) error {
 	tx := &Tx{s: s}
-	defer func() { tx.ended = true }()
+	defer tx.end()
 	if o.once != "" {
 		s.pending = append(s.pending, onceStatement(o.once))
 	}
-	if err := fn(context.WithValue(ctx, scopeKey{s.db}, tx), tx); err != nil {
+	err := fn(context.WithValue(ctx, scopeKey{s.db}, tx), tx)
+	tx.end()
+	switch {
+	case errors.Is(s.failed, ErrAlreadyDone): // whatever fn made of it, the caller must know
+		return s.failed
+	case err != nil:
 		return err
+	case s.failed != nil:
+		return s.failed
 	}
-	if err := ctx.Err(); err != nil {
-		return context.Cause(ctx)
+	return whyEnded(ctx)
+}
+
+// whyEnded is nil, or the context's error and the cause that somebody gave for it.
+func whyEnded(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if err != nil && !errors.Is(cause, err) {
+		return fmt.Errorf("%w: %w", err, cause)
 	}
-	return s.failed
+	return cause
 }
 
 // nest runs fn in a savepoint.
@@ -98,8 +121,8 @@ func (tx *Tx) nest(ctx context.Context, fn func(context.Context, *Tx) error, o o
 	s.depth++
 	defer func() { s.depth-- }()
 	name := fmt.Sprintf("scope_%d", s.depth)
-	before := mark{len(s.pending), s.trips, len(s.hooks)}
-	s.pending = append(s.pending, statement{sql: "SAVEPOINT " + name})
+	before := s.mark()
+	s.pending = append(s.pending, statement{sql: "SAVEPOINT " + name, savepoint: true})
 	finished := false
 	defer func() {
 		if !finished {
@@ -115,7 +138,7 @@ func (tx *Tx) nest(ctx context.Context, fn func(context.Context, *Tx) error, o o
 		s.undo(ctx, before, name)
 		return err
 	}
-	s.pending = append(s.pending, statement{sql: "RELEASE SAVEPOINT " + name})
+	s.keep(before, name)
 	return nil
 }
 

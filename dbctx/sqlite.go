@@ -10,7 +10,7 @@ import (
 )
 
 // liteConns is how many scopes may have a transaction at once; SQLite lets one of them write.
-const liteConns = 1
+const liteConns = 4
 
 // liteEngine has two handles: writers take SQLite's one write lock with BEGIN, so that they never find out half way
 // that somebody else has it; readers take none.
@@ -38,7 +38,7 @@ func openLite(path string, p Pool) (*liteEngine, error) {
 	if err != nil {
 		return nil, err
 	}
-	writers.SetMaxOpenConns(liteConns);writers.SetMaxIdleConns(liteConns)
+	writers.SetMaxOpenConns(liteConns)
 	readers, err := sql.Open("sqlite", "file:"+path+"?_txlock=deferred&_busy_timeout=10000&_pragma=query_only(1)&_time_format=sqlite&_timezone=UTC")
 	if err != nil {
 		writers.Close()

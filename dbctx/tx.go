@@ -9,10 +9,19 @@ import (
 )
 
 // Tx is the open scope. It belongs to the goroutine that runs the scope and is of no use after it: every method
-// then returns ErrTxDone.
+// then returns ErrTxDone. Inside a nested scope use the Tx of that scope; what is done through the outer one belongs to
+// the nested one all the same.
 type Tx struct {
 	s     *session
 	ended bool
+}
+
+// end closes the rows that fn left open; an error they held back fails the scope.
+func (tx *Tx) end() {
+	tx.ended = true
+	if open := tx.s.open; open != nil && open.tx == tx {
+		open.Close()
+	}
 }
 
 // Dialect says which database the scope is on.
@@ -25,7 +34,7 @@ func (tx *Tx) Dialect() Dialect { return tx.s.db.target.dialect }
 // A trip is prepared as a whole: a table must be made with Exec before a queued statement can name it.
 func (tx *Tx) Queue(sql string, args ...any) {
 	if tx.ended {
-		tx.s.fail(ErrTxDone)
+		_ = tx.s.fail(ErrTxDone)
 		return
 	}
 	tx.s.pending = append(tx.s.pending, statement{sql: sql, args: args})
@@ -34,17 +43,20 @@ func (tx *Tx) Queue(sql string, args ...any) {
 // AfterCommit calls fn after the outermost scope has committed, in order of registration. It is dropped with its
 // own scope, and one that panics hurts nobody. Use it for speed (wake, cache, metric), never for truth: what must
 // happen is a row.
-func (tx *Tx) AfterCommit(fn func()) { tx.s.hooks = append(tx.s.hooks, fn) }
+func (tx *Tx) AfterCommit(fn func()) {
+	if tx.ended {
+		_ = tx.s.fail(ErrTxDone)
+		return
+	}
+	tx.s.hooks = append(tx.s.hooks, fn)
+}
 
-// ready says whether a statement may leave, and takes the connection for it.
+// ready says whether a statement may leave, and makes the way free for it.
 func (tx *Tx) ready(ctx context.Context) error {
 	if tx.ended {
 		return ErrTxDone
 	}
-	if tx.s.failed != nil {
-		return tx.s.failed
-	}
-	return tx.s.connect(ctx)
+	return tx.s.prepare(ctx)
 }
 
 // Exec runs a statement, behind what was queued, and returns how many rows it affected.
@@ -56,7 +68,8 @@ func (tx *Tx) Exec(ctx context.Context, sql string, args ...any) (int64, error) 
 	return n, tx.s.fail(err)
 }
 
-// Query runs a statement, behind what was queued, and returns its rows. Close them before the next statement.
+// Query runs a statement, behind what was queued, and returns its rows. They are to be read to the end or closed before
+// the next statement, which fails otherwise.
 func (tx *Tx) Query(ctx context.Context, sql string, args ...any) (*Rows, error) {
 	if err := tx.ready(ctx); err != nil {
 		return nil, err
@@ -65,7 +78,8 @@ func (tx *Tx) Query(ctx context.Context, sql string, args ...any) (*Rows, error)
 	if err != nil {
 		return nil, tx.s.fail(err)
 	}
-	return &Rows{s: tx.s, rows: found}, nil
+	tx.s.open = &Rows{tx: tx, rows: found}
+	return tx.s.open, nil
 }
 
 // QueryRow runs a statement whose first row is asked for; Scan tells the error.
@@ -98,9 +112,8 @@ func (tx *Tx) SQL(ctx context.Context) (*sql.Tx, error) {
 }
 
 func (tx *Tx) begin(ctx context.Context) error {
-	if err := tx.ready(ctx); err != nil {
-		return err
+	if tx.ended {
+		return ErrTxDone
 	}
-	_, err := tx.s.conn.exec(ctx, tx.s.leave())
-	return tx.s.fail(err)
+	return tx.s.flush(ctx)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -48,6 +49,10 @@ func (a *app) commands() *cobra.Command {
 		},
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetUsageTemplate(strings.NewReplacer(
+		".FlagUsages", ".FlagUsagesWrapped 80",
+		`Use "{{.CommandPath}} [command] --help" for more information about a command.`, "{{.CommandPath}} COMMAND --help tells more.",
+	).Replace(root.UsageTemplate()))
 	root.PersistentFlags().StringVar(&a.flags.databaseURL, "database-url", "", "the database")
 	root.PersistentFlags().Lookup("database-url").DefValue = "$DATABASE_URL"
 	root.PersistentFlags().StringVar(&a.flags.logLevel, "log-level", "", "trace, debug, info, warn or error")

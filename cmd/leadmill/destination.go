@@ -35,7 +35,7 @@ func (a *app) destinationCommand() *cobra.Command {
 	})
 	start := &cobra.Command{
 		Use: "start NAME", Short: "Call a stopped destination again", Args: cobra.ExactArgs(1),
-		Long:    "Lets a destination that answered 410 be called again. What was parked meanwhile is\nretried from the page \"Failed work\".",
+		Long:    "Lets a destination that answered 410 be called again. What was parked meanwhile\nis retried from the page \"Failed work\".",
 		Example: "  leadmill destination start crm",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.inScope(c.Context(), func(ctx context.Context, tx *dbctx.Tx) error {

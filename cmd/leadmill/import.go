@@ -20,10 +20,10 @@ func (a *app) importCommand() *cobra.Command {
 	var dry, wait bool
 	c := a.jsonFlag(&cobra.Command{
 		Use: "import FILE", Short: "Take in a CSV file", Args: cobra.ExactArgs(1),
-		Long: "Stores the file and enqueues its rows; workers process them. --wait follows until\n" +
-			"each has its verdict, and writes the rejected rows with their reasons to\n" +
-			"FILE.rejected.csv. On SQLite, where no worker runs, the command works the rows itself.\n" +
-			"Encoding, delimiter and columns are recognised. The same file again adds nothing.",
+		Long: "Stores the file and enqueues its rows; workers process them. --wait follows\n" +
+			"until each has its verdict, and writes the rejected rows with their reasons to\n" +
+			"FILE.rejected.csv. On SQLite, where no worker runs, the command works the rows\n" +
+			"itself. Encoding, delimiter and columns are recognised. The same file again\nadds nothing.",
 		Example: "  leadmill import fair.csv --source fair --wait\n  leadmill import fair.csv --dry-run",
 		RunE: func(c *cobra.Command, args []string) error {
 			if dry {

@@ -21,14 +21,25 @@ func (a *app) print(v any, people func()) error {
 	return e.Encode(v)
 }
 
-// table writes rows under a header; a cell is cut to 32 characters.
+// lineWidth is what a terminal shows without breaking lines.
+const lineWidth = 80
+
+// table writes rows under a header. A cell is cut to 32 characters, the last one to what is left of the line.
 func (a *app) table(header []string, rows [][]string) {
+	left := lineWidth
+	last := len(header) - 1
+	for column := range last {
+		widest := utf8.RuneCountInString(header[column])
+		for _, row := range rows {
+			row[column] = cut(printable(row[column]), 32)
+			widest = max(widest, utf8.RuneCountInString(row[column]))
+		}
+		left -= widest + 2
+	}
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, strings.Join(header, "\t"))
 	for _, row := range rows {
-		for i := range row {
-			row[i] = cut(printable(row[i]), 32)
-		}
+		row[last] = cut(printable(row[last]), max(left, 8))
 		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
 	_ = w.Flush() // a pipe that is closed is not an error

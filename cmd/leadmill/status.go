@@ -17,8 +17,8 @@ func (a *app) statusCommand() *cobra.Command {
 	var every time.Duration
 	c := a.jsonFlag(&cobra.Command{
 		Use: "status", Short: "Show today's funnel and the queue", Args: cobra.NoArgs,
-		Long: "Shows what came in today and what became of it, the jobs, and how long the oldest\n" +
-			"waits. --watch repaints on a terminal and prints plain lines elsewhere.",
+		Long: "Shows what came in today and what became of it, the jobs, and how long the\n" +
+			"oldest waits. --watch repaints on a terminal and prints plain lines elsewhere.",
 		Example: "  leadmill status --watch",
 		RunE:    func(c *cobra.Command, _ []string) error { return a.status(c.Context(), watch, every) },
 	})
