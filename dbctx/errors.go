@@ -15,12 +15,12 @@ import (
 
 // Errors that callers act on. They come wrapped with what happened.
 var (
-	ErrURL           = errors.New("the database URL cannot be used")            // a mistake in the settings
+	ErrURL           = errors.New("the database URL cannot be used")            // a mistake in the settings: mend it
 	ErrUnreachable   = errors.New("the database cannot be reached")             // away, or it does not let us in
-	ErrAlreadyDone   = errors.New("done already")                               // the key of Once was there
-	ErrNoRows        = errors.New("no rows")                                    // QueryRow found none
-	ErrTxDone        = errors.New("the scope has ended, its Tx cannot be used") // a Tx was kept beyond its scope
-	ErrNoConnection  = errors.New("no connection became free in time")          // the pool is exhausted
+	ErrAlreadyDone   = errors.New("done already")                               // the key of Once was there: nothing is left to do
+	ErrNoRows        = errors.New("no rows")                                    // QueryRow found none; does not fail the scope
+	ErrTxDone        = errors.New("the scope has ended, its Tx cannot be used") // a Tx, or its context, was kept beyond its scope
+	ErrNoConnection  = errors.New("no connection became free in time")          // the pool is exhausted: shorter scopes, or a larger pool
 	ErrCommitUnknown = errors.New("the connection was lost during the commit, it may or may not have happened")
 )
 
@@ -34,17 +34,19 @@ func IsUnavailable(err error) bool {
 	if errors.Is(err, ErrUnreachable) || errors.Is(err, ErrNoConnection) || errors.Is(err, ErrCommitUnknown) {
 		return true
 	}
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
-		return strings.HasPrefix(pg.Code, "08") || slices.Contains(awayCodes, pg.Code)
+	if errors.Is(err, context.Canceled) {
+		return false
 	}
 	var connect *pgconn.ConnectError
+	var pg *pgconn.PgError
 	var network *net.OpError
 	var lite *sqlite.Error
 	switch {
-	case errors.Is(err, context.Canceled):
-		return false
-	case errors.As(err, &connect), errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
+	case errors.As(err, &connect):
+		return true
+	case errors.As(err, &pg):
+		return strings.HasPrefix(pg.Code, "08") || slices.Contains(awayCodes, pg.Code)
+	case errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
 		return true
 	case errors.As(err, &lite):
 		return slices.Contains([]int{lib.SQLITE_BUSY, lib.SQLITE_FULL, lib.SQLITE_CANTOPEN, lib.SQLITE_IOERR}, lite.Code()&0xff)

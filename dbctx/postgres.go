@@ -1,6 +1,7 @@
 package dbctx
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,18 +17,19 @@ const acquireLimit = 30 * time.Second
 
 type pgEngine struct {
 	pool *pgxpool.Pool
+	wait time.Duration // for a connection
 	echo echo
 }
 
 func (e *pgEngine) acquire(ctx context.Context, readOnly bool) (conn, error) {
-	limited, cancel := context.WithTimeout(ctx, acquireLimit)
+	limited, cancel := context.WithTimeout(ctx, e.wait)
 	defer cancel()
 	c, err := e.pool.Acquire(limited)
 	if err == nil {
 		return &pgConn{c: c, readOnly: readOnly, echo: e.echo}, nil
 	}
 	if limited.Err() != nil && ctx.Err() == nil {
-		return nil, fmt.Errorf("%w: %d of %d in use for %s", ErrNoConnection, e.pool.Stat().AcquiredConns(), e.pool.Stat().MaxConns(), acquireLimit)
+		return nil, fmt.Errorf("%w: %d of %d in use after %s", ErrNoConnection, e.pool.Stat().AcquiredConns(), e.pool.Stat().MaxConns(), e.wait)
 	}
 	return nil, err
 }
@@ -57,24 +59,28 @@ func (c *pgConn) send(ctx context.Context, batch []statement) (pgx.BatchResults,
 	b := &pgx.Batch{}
 	begins := c.tx == nil
 	if begins {
-		o := pgx.TxOptions{}
-		if c.readOnly {
-			o.AccessMode = pgx.ReadOnly
-		}
-		b.BeginTx(o)
+		b.BeginTx(c.options())
 	}
 	for _, s := range batch {
 		b.Queue(s.sql, s.args...)
 	}
-	defer c.echo.trip(ctx, batch, time.Now())
 	results := c.c.SendBatch(ctx, b)
-	if begins {
-		c.tx = results.Tx()
-		if _, err := results.Exec(); err != nil {
-			return nil, errors.Join(err, results.Close())
-		}
+	if !begins {
+		return results, nil
+	}
+	c.tx = results.Tx()
+	if _, err := results.Exec(); err != nil {
+		_ = results.Close() // says the same
+		return nil, err
 	}
 	return results, nil
+}
+
+func (c *pgConn) options() pgx.TxOptions {
+	if c.readOnly {
+		return pgx.TxOptions{AccessMode: pgx.ReadOnly}
+	}
+	return pgx.TxOptions{}
 }
 
 // read takes the results of statements whose rows nobody asks for.
@@ -82,22 +88,17 @@ func (c *pgConn) read(results pgx.BatchResults, batch []statement) (n int64, err
 	for _, s := range batch {
 		tag, err := results.Exec()
 		if err != nil {
-			return 0, c.failed(s, err)
+			return 0, named(s, err)
 		}
 		n = tag.RowsAffected()
 	}
 	return n, nil
 }
 
-// failed names the error of a statement, and ends a connection whose server takes no writes: a failover has left
-// it on the wrong side.
-func (c *pgConn) failed(s statement, err error) error {
+// named says what the failure of a statement means.
+func named(s statement, err error) error {
 	if s.once && IsUniqueViolation(err) {
 		return ErrAlreadyDone
-	}
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && pg.Code == "25006" && !c.readOnly {
-		c.destroy()
 	}
 	return err
 }
@@ -106,13 +107,10 @@ func (c *pgConn) exec(ctx context.Context, batch []statement) (int64, error) {
 	if c.tx != nil && len(batch) == 0 {
 		return 0, nil
 	}
+	defer c.echo.trip(ctx, batch, time.Now())
 	if c.tx != nil && len(batch) == 1 { // a lone statement is cheaper without a batch
-		defer c.echo.trip(ctx, batch, time.Now())
 		tag, err := c.c.Exec(ctx, batch[0].sql, batch[0].args...)
-		if err != nil {
-			return 0, c.failed(batch[0], err)
-		}
-		return tag.RowsAffected(), nil
+		return tag.RowsAffected(), named(batch[0], err)
 	}
 	results, err := c.send(ctx, batch)
 	if err != nil {
@@ -126,27 +124,23 @@ func (c *pgConn) exec(ctx context.Context, batch []statement) (int64, error) {
 }
 
 func (c *pgConn) query(ctx context.Context, batch []statement) (rows, error) {
+	defer c.echo.trip(ctx, batch, time.Now())
 	before, last := batch[:len(batch)-1], batch[len(batch)-1]
 	if c.tx != nil && len(before) == 0 {
-		defer c.echo.trip(ctx, batch, time.Now())
-		found, err := c.c.Query(ctx, last.sql, last.args...)
-		if err != nil {
-			return nil, c.failed(last, err)
-		}
-		return found, nil
+		return c.c.Query(ctx, last.sql, last.args...)
 	}
 	results, err := c.send(ctx, batch)
 	if err != nil {
 		return nil, err
 	}
 	if _, err := c.read(results, before); err != nil {
-		results.Close()
+		_ = results.Close()
 		return nil, err
 	}
 	found, err := results.Query()
 	if err != nil {
-		results.Close()
-		return nil, c.failed(last, err)
+		_ = results.Close()
+		return nil, err
 	}
 	return &batchRows{Rows: found, results: results}, nil
 }
@@ -180,21 +174,25 @@ func (c *pgConn) commit(ctx context.Context, batch []statement) error {
 	if c.tx == nil && len(batch) == 0 {
 		return nil
 	}
-	results, err := c.send(ctx, append(batch, statement{sql: "COMMIT"}))
-	if err == nil {
-		if _, err = c.read(results, batch); err == nil {
-			err = committed(results)
-		}
-		if closed := results.Close(); err == nil {
-			err = closed
-		}
+	trip := append(batch, statement{sql: "COMMIT"})
+	defer c.echo.trip(ctx, trip, time.Now())
+	ctx, cancel := outliving(ctx)
+	defer cancel()
+	results, err := c.send(ctx, trip)
+	if err != nil {
+		return c.outcome(err, false)
 	}
-	var answered *pgconn.PgError
-	if err == nil || errors.As(err, &answered) || errors.Is(err, ErrAlreadyDone) || errors.Is(err, pgx.ErrTxCommitRollback) {
-		return err
+	if _, err := c.read(results, batch); err != nil {
+		_ = results.Close()
+		return c.outcome(err, false)
 	}
-	c.destroy()
-	return fmt.Errorf("%w: %w", ErrCommitUnknown, err)
+	limit := time.AfterFunc(endLimit, cancel)
+	defer limit.Stop()
+	err = committed(results)
+	if closed := results.Close(); err == nil {
+		err = closed
+	}
+	return c.outcome(err, true)
 }
 
 // committed reads the answer to COMMIT: a transaction that had failed answers ROLLBACK, without an error.
@@ -204,6 +202,35 @@ func committed(results pgx.BatchResults) error {
 		return pgx.ErrTxCommitRollback
 	}
 	return err
+}
+
+// outcome tells failures after which nothing is committed from those after which nobody knows. atCommit says that all
+// writes had been answered.
+//
+// A server that answers with an error has not committed; only a FATAL one in answer to COMMIT itself may come after the
+// fact. What failed before it was sent has not committed either. Everything else is a lost wire.
+func (c *pgConn) outcome(err error, atCommit bool) error {
+	var answered *pgconn.PgError
+	var unsent pgx.ErrPreprocessingBatch
+	switch {
+	case err == nil, errors.Is(err, ErrAlreadyDone), errors.Is(err, pgx.ErrTxCommitRollback):
+		return err
+	case errors.As(err, &unsent), pgconn.SafeToRetry(err):
+		return err
+	case errors.As(err, &answered) && !(atCommit && fatal(answered)):
+		return err
+	}
+	c.destroy()
+	if c.readOnly { // it had nothing to commit
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrCommitUnknown, err)
+}
+
+// fatal errors end the connection; PANIC ends the server. Older servers translate the severity.
+func fatal(err *pgconn.PgError) bool {
+	severity := cmp.Or(err.SeverityUnlocalized, err.Severity)
+	return severity == "FATAL" || severity == "PANIC"
 }
 
 func (c *pgConn) rollback(ctx context.Context) {

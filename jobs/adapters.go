@@ -45,6 +45,7 @@ var errNothingToDo = errors.New("nothing to do")
 // again tells the queue to run the job once more after that time, without counting a failure.
 type again struct{ after time.Duration }
 
+// Error is for nobody: the queue takes it for a snooze.
 func (a again) Error() string { return "again in " + a.after.String() }
 
 func callThenSettle[T Args, C any](q *Queue, s stages[T, C]) {

@@ -132,7 +132,10 @@ type parts struct {
 // partError is a part that could not be loaded, in contrast to a file that could not be understood.
 type partError struct{ err error }
 
+// Error is that of the database.
 func (e *partError) Error() string { return e.err.Error() }
+
+// Unwrap gives it.
 func (e *partError) Unwrap() error { return e.err }
 
 // Read is io.Reader.

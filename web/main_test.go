@@ -1,0 +1,9 @@
+package web
+
+import (
+	"testing"
+
+	"github.com/leadmill/leadmill/dbctx/dbctxtest"
+)
+
+func TestMain(m *testing.M) { dbctxtest.Main(m) }
