@@ -86,9 +86,9 @@ func (h *house) furnish() {
 	})
 }
 
-func (h *house) run(fn func(context.Context, *dbctx.Tx) error) {
+func (h *house) run(fn func(context.Context, *dbctx.Tx) error, options ...dbctx.Option) {
 	h.tb.Helper()
-	if err := dbctx.Run(context.Background(), h.db, fn); err != nil {
+	if err := dbctx.Run(context.Background(), h.db, fn, options...); err != nil {
 		h.tb.Fatal(err)
 	}
 }
@@ -161,7 +161,7 @@ func (h *house) verdict(key, intake string) (v verdict) {
 // until polls with a deadline.
 func until(tb testing.TB, what string, is func() bool) {
 	tb.Helper()
-	deadline := time.NewTimer(time.Minute)
+	deadline := time.NewTimer(5 * time.Minute) // only a hang takes that long
 	defer deadline.Stop()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -169,7 +169,7 @@ func until(tb testing.TB, what string, is func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			tb.Fatalf("%s did not come about in a minute", what)
+			tb.Fatalf("%s did not come about", what)
 		}
 	}
 }
@@ -277,7 +277,7 @@ func (h *house) settled() {
 		h.run(func(ctx context.Context, tx *dbctx.Tx) (err error) {
 			open, err = schema.OpenDeliveries(ctx, tx)
 			return err
-		})
+		}, dbctx.ReadOnly())
 		return open == 0
 	})
 }
@@ -304,7 +304,7 @@ func TestParallelPostsOfOnePersonAreOneLead(t *testing.T) {
 				f, err := schema.Funnel(ctx, tx, time.Unix(0, 0))
 				pending = f.Pending
 				return err
-			})
+			}, dbctx.ReadOnly())
 			return pending == 0
 		})
 		h.run(func(ctx context.Context, tx *dbctx.Tx) error {

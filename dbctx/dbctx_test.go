@@ -506,12 +506,12 @@ func pump(to, from net.Conn, seen func()) {
 func TestEveryMistakeInTheURLIsSaid(t *testing.T) {
 	folder := t.TempDir()
 	for url, want := range map[string]string{
-		"":                          "has no scheme",
+		"":                          "it is empty",
 		"leads.db":                  "has no scheme",
 		"mysql://u@h/db":            `the scheme "mysql" is not known; want sqlite:///`,
 		"sqlite://leads.db":         "three slashes",
 		"sqlite:///:memory:":        "name a file",
-		"postgresql://u:s%zz@h/db":  "special characters",
+		"postgresql://u:s%zz@h/db":  "a special character is written as %40",
 		"postgresql://u:s3cr@h:x/d": "",
 	} {
 		_, err := dbctx.Open(t.Context(), url, dbctx.Pool{})

@@ -12,6 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
+	"modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
 )
 
 // Dialect is the kind of a database.
@@ -58,18 +60,21 @@ func Open(ctx context.Context, url string, pool Pool) (*DB, error) {
 	if err := db.connect(ctx, pool); err != nil {
 		return nil, err
 	}
-	if err := db.tryPing(ctx, pool); err != nil {
+	if err := db.await(ctx, pool); err != nil {
 		db.Close()
 		return nil, err
 	}
 	return db, nil
 }
 
-func (db *DB) connect(ctx context.Context, pool Pool) (err error) {
+func (db *DB) connect(ctx context.Context, pool Pool) error {
 	if db.target.dialect == SQLite {
-		db.dsn = liteDSN(db.target.path, pool.Durable)
-		db.engine, err = openLite(db.target.path, pool)
-		return err
+		e, err := openLite(ctx, db.target.path, pool)
+		if err != nil {
+			return db.unreachable(err)
+		}
+		db.engine, db.dsn = e, liteDSN(db.target.path, pool.Durable)
+		return nil
 	}
 	e, err := openPostgres(ctx, db.target.url, pool)
 	if err != nil {
@@ -79,22 +84,21 @@ func (db *DB) connect(ctx context.Context, pool Pool) (err error) {
 	return nil
 }
 
-// tryPing waits for a server that is away. What waiting does not mend ends it at once.
-func (db *DB) tryPing(ctx context.Context, pool Pool) error {
+// await tries until the server answers. What waiting does not mend ends it at once.
+func (db *DB) await(ctx context.Context, pool Pool) error {
 	for attempt := 1; ; attempt++ {
 		err := db.Ping(ctx)
 		if err == nil {
 			return nil
 		}
-		err = db.unreachable(err)
 		if attempt == pool.ConnectAttempts || !mendsItself(err) {
 			return err
 		}
 		db.log.WarnContext(ctx, "the database does not answer yet", "attempt", attempt, "of", pool.ConnectAttempts, "next_in", pool.ConnectDelay)
 		select {
-		case <-time.After(pool.ConnectDelay):
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %w", err, ctx.Err())
+		case <-time.After(pool.ConnectDelay):
 		}
 	}
 }
@@ -107,9 +111,16 @@ var refusals = map[string]string{
 	"42501": "this user may not connect to that database; GRANT CONNECT",
 }
 
+// unreachable says why there is no connection, and what mends it. The texts of pgx name user, host and database, and
+// never the password.
 func (db *DB) unreachable(err error) error {
+	if db.target.dialect == SQLite {
+		return db.noFile(err)
+	}
 	var pg *pgconn.PgError
 	var dns *net.DNSError
+	var network *net.OpError
+	var connect *pgconn.ConnectError
 	switch {
 	case errors.As(err, &pg) && refusals[pg.Code] != "":
 		return &refused{fmt.Errorf("%w at %s: %s", ErrUnreachable, db, refusals[pg.Code])}
@@ -117,10 +128,22 @@ func (db *DB) unreachable(err error) error {
 		return fmt.Errorf("%w at %s: %s (SQLSTATE %s)", ErrUnreachable, db, pg.Message, pg.Code)
 	case errors.As(err, &dns):
 		return fmt.Errorf("%w at %s: the name of its host is not known; check it in DATABASE_URL", ErrUnreachable, db)
-	case db.target.dialect == SQLite:
-		return &refused{fmt.Errorf("%w: %s: %w", ErrUnreachable, db, err)}
+	case errors.As(err, &network):
+		return fmt.Errorf("%w at %s: nothing answers there; start it, or check host and port in DATABASE_URL", ErrUnreachable, db)
+	case errors.As(err, &connect):
+		return fmt.Errorf("%w at %s: %w", ErrUnreachable, db, errors.Unwrap(connect))
 	}
-	return fmt.Errorf("%w at %s: nothing answers there; start it, or check host and port in DATABASE_URL", ErrUnreachable, db)
+	return fmt.Errorf("%w at %s: %w", ErrUnreachable, db, err)
+}
+
+// noFile is unreachable for SQLite. Only a lock that another process holds goes away by itself.
+func (db *DB) noFile(err error) error {
+	var lite *sqlite.Error
+	wrapped := fmt.Errorf("%w: %s: %w", ErrUnreachable, db, err)
+	if errors.As(err, &lite) && lite.Code()&0xff == lib.SQLITE_BUSY {
+		return wrapped
+	}
+	return &refused{wrapped}
 }
 
 // refused is a refusal for good.
@@ -134,7 +157,8 @@ func mendsItself(err error) bool {
 	return !errors.As(err, &r)
 }
 
-// Close gives all connections back. Scopes should have ended; those that have not are waited for.
+// Close gives all connections back. Scopes should have ended: on PostgreSQL those that have not are waited for, on SQLite
+// they fail with their next statement or end as they like.
 func (db *DB) Close() { db.engine.close() }
 
 // Dialect says which kind of database it is.
@@ -143,8 +167,15 @@ func (db *DB) Dialect() Dialect { return db.target.dialect }
 // String is the URL without the password and the parameters.
 func (db *DB) String() string { return db.target.shown }
 
-// Ping asks the database for a sign of life.
-func (db *DB) Ping(ctx context.Context) error { return db.engine.ping(ctx) }
+// Ping asks the database for a sign of life, for 15 s at most. ErrUnreachable if there is none.
+func (db *DB) Ping(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, connectTimeout+pingTimeout)
+	defer cancel()
+	if err := db.engine.ping(limited); err != nil {
+		return db.unreachable(err)
+	}
+	return nil
+}
 
 // Stats says how the pool does.
 func (db *DB) Stats() Stats { return db.engine.stats() }

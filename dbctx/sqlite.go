@@ -6,56 +6,77 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
-// liteConns is how many scopes may have a transaction at once; SQLite lets one of them write.
-const liteConns = 4
+// liteReaders is how many scopes may read at once, beside the one that writes.
+const liteReaders = 4
 
-// liteEngine has two handles: writers take SQLite's one write lock with BEGIN, so that they never find out half way
-// that somebody else has it; readers take none.
+// liteEngine has two handles. SQLite has one write lock, so there is one connection for writers: they queue for it in
+// Go, in turn and with an eye on their contexts, where more connections would poll for the lock (20 writers on four
+// connections: the slowest waited 0.6 to 1 s, on one 0.02 s). Readers wait for nobody.
 type liteEngine struct {
 	writers, readers *sql.DB
+	wait             time.Duration // for a connection
 	echo             echo
 }
 
-// liteDSN names the settings of every connection: the write lock at BEGIN, a log that readers do not wait for, ten
-// seconds of patience with other processes, foreign keys, times as text in UTC.
+// liteDSN names the settings of every connection: a log that readers do not wait for, ten seconds of patience with
+// other processes, foreign keys, times as text in UTC; and for writers the lock at BEGIN, so that they never find
+// out half way that somebody else has it.
 func liteDSN(path string, durable bool) string {
 	synchronous := "NORMAL"
 	if durable {
 		synchronous = "FULL"
 	}
-	return "file:" + path + "?_txlock=immediate&_journal_mode=WAL&_busy_timeout=10000&_foreign_keys=1" +
-		"&_time_format=sqlite&_timezone=UTC&_synchronous=" + synchronous
+	return liteFile(path) + "&_txlock=immediate&_journal_mode=WAL&_foreign_keys=1&_synchronous=" + synchronous
 }
 
-func openLite(path string, p Pool) (*liteEngine, error) {
+// liteFile writes a path as a URI, in which some characters mean something.
+func liteFile(path string) string {
+	return "file:" + strings.NewReplacer("%", "%25", "?", "%3F", "#", "%23").Replace(path) +
+		"?_busy_timeout=10000&_time_format=sqlite&_timezone=UTC"
+}
+
+func openLite(ctx context.Context, path string, p Pool) (*liteEngine, error) {
 	if err := liteFolder(path); err != nil {
 		return nil, err
 	}
-	writers, err := sql.Open("sqlite", liteDSN(path, p.Durable))
+	writers, err := liteHandle(liteDSN(path, p.Durable), 1)
 	if err != nil {
 		return nil, err
 	}
-	writers.SetMaxOpenConns(liteConns)
-	readers, err := sql.Open("sqlite", "file:"+path+"?_txlock=deferred&_busy_timeout=10000&_pragma=query_only(1)&_time_format=sqlite&_timezone=UTC")
+	readers, err := liteHandle(liteFile(path)+"&_txlock=deferred&_query_only=1", liteReaders)
+	if err == nil {
+		err = writers.PingContext(ctx) // makes the file
+	}
+	e := &liteEngine{writers: writers, readers: readers, wait: acquireLimit, echo: newEcho(p)}
 	if err != nil {
-		writers.Close()
+		e.close()
 		return nil, err
 	}
-	readers.SetMaxOpenConns(liteConns)
-	return &liteEngine{writers: writers, readers: readers, echo: newEcho(p)}, nil
+	return e, nil
+}
+
+func liteHandle(dsn string, conns int) (*sql.DB, error) {
+	handle, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return nil, err
+	}
+	handle.SetMaxOpenConns(conns)
+	handle.SetMaxIdleConns(conns)
+	return handle, nil
 }
 
 // liteFolder says what SQLite itself says poorly.
 func liteFolder(path string) error {
 	folder := filepath.Dir(path)
 	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
-		return fmt.Errorf("%w: there is no folder %s; make it, or name another file in DATABASE_URL", ErrUnreachable, folder)
+		return fmt.Errorf("there is no folder %s; make it, or name another file in DATABASE_URL", folder)
 	}
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return fmt.Errorf("%w: %s is a folder; name a file in DATABASE_URL", ErrUnreachable, path)
+		return fmt.Errorf("%s is a folder; name a file in DATABASE_URL", path)
 	}
 	return nil
 }
@@ -65,21 +86,23 @@ func (e *liteEngine) acquire(ctx context.Context, readOnly bool) (conn, error) {
 	if readOnly {
 		handle = e.readers
 	}
-	limited, cancel := context.WithTimeout(ctx, acquireLimit)
+	limited, cancel := context.WithTimeout(ctx, e.wait)
 	defer cancel()
 	c, err := handle.Conn(limited)
-	if err != nil {
-		if limited.Err() != nil && ctx.Err() == nil {
-			return nil, fmt.Errorf("%w: %d in use for %s", ErrNoConnection, liteConns, acquireLimit)
-		}
-		return nil, err
+	if err == nil {
+		return &liteConn{c: c, echo: e.echo}, nil
 	}
-	return &liteConn{c: c, echo: e.echo}, nil
+	if limited.Err() != nil && ctx.Err() == nil {
+		stats := handle.Stats()
+		return nil, fmt.Errorf("%w: %d of %d in use after %s", ErrNoConnection, stats.InUse, stats.MaxOpenConnections, e.wait)
+	}
+	return nil, err
 }
 
+// ping asks a reader: a writer may be busy for long without harm.
 func (e *liteEngine) ping(ctx context.Context) error {
-	var one int
-	return e.writers.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_master").Scan(&one)
+	var tables int
+	return e.readers.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_master").Scan(&tables)
 }
 
 func (e *liteEngine) stats() Stats {
@@ -90,21 +113,35 @@ func (e *liteEngine) stats() Stats {
 	}
 }
 
+// close ends the writers last: the last connection tidies up the log, and a reader cannot.
 func (e *liteEngine) close() {
-	e.readers.Close()
-	e.writers.Close()
+	if e.readers != nil {
+		_ = e.readers.Close()
+	}
+	_ = e.writers.Close()
 }
 
 type liteConn struct {
 	c    *sql.Conn
 	tx   *sql.Tx // nil before BEGIN
+	end  context.CancelFunc
 	echo echo
 }
 
-// begin is detached from ctx: database/sql would roll back behind our back when ctx ends.
+// begin may wait for the lock of another process as long as ctx lives. After it the transaction is detached from ctx:
+// database/sql would roll back behind our back when ctx ends.
 func (c *liteConn) begin(ctx context.Context) (err error) {
-	if c.tx == nil {
-		c.tx, err = c.c.BeginTx(context.WithoutCancel(ctx), nil)
+	if c.tx != nil {
+		return nil
+	}
+	defer c.echo.trip(ctx, []statement{{sql: "BEGIN"}}, time.Now())
+	detached, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, cancel)
+	defer stop()
+	c.end = cancel
+	c.tx, err = c.c.BeginTx(detached, nil)
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
 	}
 	return err
 }
@@ -113,20 +150,21 @@ func (c *liteConn) exec(ctx context.Context, batch []statement) (n int64, err er
 	if err := c.begin(ctx); err != nil {
 		return 0, err
 	}
-	defer c.echo.trip(ctx, batch, time.Now())
 	for _, s := range batch {
-		result, err := c.tx.ExecContext(ctx, s.sql, liteArgs(s.args)...)
-		if s.once && IsUniqueViolation(err) {
-			return 0, ErrAlreadyDone
-		}
-		if err != nil {
-			return 0, err
-		}
-		if n, err = result.RowsAffected(); err != nil {
-			return 0, err
+		if n, err = c.one(ctx, s); err != nil {
+			return 0, named(s, err)
 		}
 	}
 	return n, nil
+}
+
+func (c *liteConn) one(ctx context.Context, s statement) (int64, error) {
+	defer c.echo.trip(ctx, []statement{s}, time.Now())
+	result, err := c.tx.ExecContext(ctx, s.sql, liteArgs(s.args)...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 func (c *liteConn) query(ctx context.Context, batch []statement) (rows, error) {
@@ -149,15 +187,24 @@ func (c *liteConn) commit(ctx context.Context, batch []statement) error {
 	if _, err := c.exec(ctx, batch); err != nil {
 		return err
 	}
+	if err := whyEnded(ctx); err != nil {
+		return err
+	}
 	defer c.echo.trip(ctx, []statement{{sql: "COMMIT"}}, time.Now())
-	return c.tx.Commit()
+	return c.tx.Commit() // the driver rolls back if it fails
 }
 
 // rollback cannot fail in a way that matters: database/sql throws a connection away that cannot be rolled back.
-func (c *liteConn) rollback(context.Context) {
+func (c *liteConn) rollback(ctx context.Context) {
 	if c.tx != nil {
+		defer c.echo.trip(ctx, []statement{{sql: "ROLLBACK"}}, time.Now())
 		_ = c.tx.Rollback()
 	}
 }
 
-func (c *liteConn) release() { _ = c.c.Close() }
+func (c *liteConn) release() {
+	if c.end != nil {
+		c.end()
+	}
+	_ = c.c.Close()
+}

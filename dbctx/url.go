@@ -7,7 +7,7 @@ import (
 )
 
 // accepted are the forms of DATABASE_URL, for people who wrote another one.
-const accepted = "want sqlite:///./leads.db, or postgresql://user:password@host:5432/database"
+const accepted = "want sqlite:///./leads.db, or postgresql://user:password@host:5432/database, also with postgres:// or postgresql+psycopg2:// in front"
 
 // target is a parsed URL.
 type target struct {
@@ -20,7 +20,10 @@ type target struct {
 // parseURL reads the forms that people have. A driver behind a plus sign, as SQLAlchemy wants it, is dropped.
 func parseURL(raw string) (target, error) {
 	scheme, rest, found := strings.Cut(raw, "://")
-	if !found {
+	if raw == "" {
+		return target{}, fmt.Errorf("%w: it is empty; %s", ErrURL, accepted)
+	}
+	if !found || strings.Contains(scheme, "@") {
 		return target{}, fmt.Errorf("%w: it has no scheme; %s", ErrURL, accepted)
 	}
 	engine, _, _ := strings.Cut(strings.ToLower(scheme), "+")
@@ -48,13 +51,12 @@ func parseLite(rest string) (target, error) {
 
 func parsePostgres(raw string) (target, error) {
 	u, err := url.Parse(raw)
-	if err != nil { // its text holds the URL, and with it the password
-		return target{}, fmt.Errorf("%w: special characters in user or password must be written as %%40 and the like; %s", ErrURL, accepted)
+	if err != nil || u.User == nil && strings.Contains(u.RawQuery+u.Fragment, "@") { // the text of err may hold the password
+		return target{}, fmt.Errorf("%w: a port is a number, and in user and password a special character is written as %%40 and the like; %s", ErrURL, accepted)
 	}
-	shown := *u
+	shown := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
 	if u.User != nil {
 		shown.User = url.User(u.User.Username())
 	}
-	shown.RawQuery = ""
 	return target{dialect: Postgres, url: raw, shown: shown.String()}, nil
 }

@@ -35,15 +35,18 @@ func (r liteRows) Close() { _ = r.Rows.Close() }
 
 // Scan also reads times from what SQLite calls text: the result of an expression has no declared type.
 func (r liteRows) Scan(dest ...any) error {
+	own := make([]any, len(dest)) // the caller may use his again
 	for i, d := range dest {
 		switch v := d.(type) {
 		case *time.Time:
-			dest[i] = timeScanner{one: v}
+			own[i] = timeScanner{one: v}
 		case **time.Time:
-			dest[i] = timeScanner{maybe: v}
+			own[i] = timeScanner{maybe: v}
+		default:
+			own[i] = d
 		}
 	}
-	return r.Rows.Scan(dest...)
+	return r.Rows.Scan(own...)
 }
 
 // timeScanner reads into a time, or into a pointer that NULL leaves nil.
@@ -84,5 +87,5 @@ func readTime(value any) (time.Time, error) {
 			}
 		}
 	}
-	return time.Time{}, fmt.Errorf("%T is not a time", value)
+	return time.Time{}, fmt.Errorf("a %T is not a time, want %s", value, liteTime)
 }

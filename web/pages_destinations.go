@@ -22,6 +22,7 @@ func (s *Server) destinations(w http.ResponseWriter, r *http.Request) {
 	var rows []destinationRow
 	v := s.read(r, anyone, func(ctx context.Context, tx *dbctx.Tx) error {
 		list, err := schema.ListDestinations(ctx, tx)
+		rows = make([]destinationRow, 0, len(list))
 		for _, d := range list {
 			rows = append(rows, destinationRow{d.Name, address(d.URL), d.Active, d.AllowPrivate, d.StoppedReason, d.CreatedAt})
 		}

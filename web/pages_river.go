@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -19,7 +20,7 @@ func (s *Server) riverUI() http.Handler {
 	return s.sameOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := s.read(r, mayOperate, func(context.Context, *dbctx.Tx) error { return nil })
 		switch {
-		case v.err == errLogin && strings.HasPrefix(r.URL.Path, "/jobs/api/"):
+		case errors.Is(v.err, errLogin) && strings.HasPrefix(r.URL.Path, "/jobs/api/"):
 			http.Error(w, "Log in first.", http.StatusUnauthorized)
 		case v.err != nil:
 			s.fail(w, v)

@@ -46,9 +46,15 @@ func New(name string, migrate func(ctx context.Context, db *dbctx.DB) error) *Te
 	return t
 }
 
-// Main is for TestMain: it runs the tests and ends the temporary server.
-func Main(m *testing.M) {
+// Main is for TestMain: it runs the tests, then the checks, such as one for leaks, and ends the temporary server.
+func Main(m *testing.M, checks ...func() error) {
 	code := m.Run()
+	for _, check := range checks {
+		if err := check(); err != nil && code == 0 {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
 	for _, end := range slices.Backward(cleanups.take()) {
 		end()
 	}
@@ -100,28 +106,37 @@ func (t *Template) Open(tb testing.TB, d dbctx.Dialect) *dbctx.DB {
 	return db
 }
 
-// URL is the URL of a fresh migrated database, which ends with the test.
+// URL is the URL of a fresh migrated database, which ends with the test. The test is skipped where there is none of
+// that kind.
 func (t *Template) URL(tb testing.TB, d dbctx.Dialect) string {
 	tb.Helper()
 	if d == dbctx.SQLite {
 		return t.copyFile(tb)
 	}
-	HasPostgres(tb)
+	if !HasPostgres(tb) {
+		tb.Skip("no PostgreSQL")
+	}
 	return t.copyDatabase(tb)
 }
 
-// HasPostgres skips the test where there is no PostgreSQL, or fails it if LEADMILL_REQUIRE_PG=1.
-func HasPostgres(tb testing.TB) {
+// HasPostgres says whether there is a PostgreSQL. Where there is none it says once how to get it, and fails the test if
+// LEADMILL_REQUIRE_PG=1.
+func HasPostgres(tb testing.TB) bool {
 	tb.Helper()
 	_, err := server()
-	switch {
-	case err == nil:
-	case os.Getenv("LEADMILL_REQUIRE_PG") == "1":
-		tb.Fatal(err)
-	default:
-		tb.Skip(err)
+	if err == nil {
+		return true
 	}
+	tell(err)
+	if os.Getenv("LEADMILL_REQUIRE_PG") == "1" {
+		tb.Fatal(err)
+	}
+	return false
 }
+
+var told sync.Once
+
+func tell(err error) { told.Do(func() { fmt.Fprintln(os.Stderr, "dbctxtest:", err) }) }
 
 func (t *Template) makeFile() (string, error) {
 	folder, err := os.MkdirTemp("", "leadmill-"+t.name+"-")

@@ -86,9 +86,9 @@ func isFile(path string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// start runs a server of this process's own on a random port, in a folder of its own.
+// start runs a server of this process's own in a folder of its own.
 func start(bin string) (*postgres, error) {
-	folder, err := os.MkdirTemp("", "leadmill-pg-")
+	folder, err := os.MkdirTemp(shortTemp(), "leadmill-pg-")
 	if err != nil {
 		return nil, err
 	}
@@ -97,12 +97,33 @@ func start(bin string) (*postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	data := filepath.Join(folder, "data")
-	initdb := command(as, folder, filepath.Join(bin, "initdb"), "-D", data, "-U", "leadmill", "-A", "trust", "-E", "UTF8",
+	initdb := command(as, folder, filepath.Join(bin, "initdb"), "-D", dataOf(folder), "-U", "leadmill", "-A", "trust", "-E", "UTF8",
 		"--locale=C.UTF-8", "--no-sync")
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w: %s", err, bytes.TrimSpace(out))
 	}
+	for range 3 { // another process may take the port before the server does
+		s, err := serve(bin, folder, as)
+		if err == nil {
+			return s, nil
+		}
+		tell(err)
+	}
+	return nil, errors.New("the temporary PostgreSQL does not start")
+}
+
+// shortTemp is the folder for temporary files, or another one if its name is too long for a socket in it.
+func shortTemp() string {
+	if len(os.TempDir()) > 60 {
+		return "/tmp"
+	}
+	return os.TempDir()
+}
+
+func dataOf(folder string) string { return filepath.Join(folder, "data") }
+
+// serve starts the server on a random port.
+func serve(bin, folder string, as *syscall.Credential) (*postgres, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
@@ -111,20 +132,27 @@ func start(bin string) (*postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	run := command(as, folder, filepath.Join(bin, "postgres"), "-D", data, "-p", strconv.Itoa(port), "-k", folder,
+	defer log.Close()
+	run := command(as, folder, filepath.Join(bin, "postgres"), "-D", dataOf(folder), "-p", strconv.Itoa(port), "-k", folder,
 		"-c", "listen_addresses=127.0.0.1", "-c", "max_connections=500", "-c", "fsync=off", "-c", "full_page_writes=off",
 		"-c", "shared_buffers=128MB")
 	run.Stdout, run.Stderr = log, log
 	if err := run.Start(); err != nil {
 		return nil, err
 	}
-	if err := guard(run); err != nil {
+	stop, err := guard(run, folder)
+	if err != nil {
 		return nil, err
 	}
 	s := &postgres{base: &url.URL{
 		Scheme: "postgresql", User: url.User("leadmill"), Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Path: "/postgres",
 	}}
-	return s, s.await(filepath.Join(folder, "log"))
+	if err := s.await(folder); err != nil {
+		stop()
+		return nil, err
+	}
+	cleanups.add(stop)
+	return s, nil
 }
 
 // unprivileged gives the folder to a user who may run PostgreSQL; root may not.
@@ -160,41 +188,63 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-// guard ends the server with this process, however that ends: the watchdog reads from a pipe that only this process
-// holds open.
-func guard(server *exec.Cmd) error {
-	watchdog := exec.Command("sh", "-c", "read _; kill -QUIT "+strconv.Itoa(server.Process.Pid)+" 2>/dev/null")
-	pipe, err := watchdog.StdinPipe()
+// watchdog reads from a pipe that only this process holds open. When that ends without having stopped the server
+// itself, it stops it and removes its folder.
+const watchdog = `read line && exit
+kill -QUIT "$1"
+for i in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$1" && sleep 0.1; done
+rm -rf "$2"`
+
+// guard ends the server with this process, however that ends. stop ends it now.
+func guard(server *exec.Cmd, folder string) (stop func(), err error) {
+	dog := exec.Command("sh", "-c", watchdog, "sh", strconv.Itoa(server.Process.Pid), folder)
+	pipe, err := dog.StdinPipe()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	watchdog.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := watchdog.Start(); err != nil {
-		return err
+	dog.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := dog.Start(); err != nil {
+		return nil, err
 	}
-	cleanups.add(func() {
+	return func() {
 		_ = server.Process.Signal(syscall.SIGQUIT)
 		_ = server.Wait()
-		pipe.Close()
-		_ = watchdog.Wait()
-	})
-	return nil
+		_, _ = pipe.Write([]byte("stopped\n"))
+		_ = dog.Wait()
+	}, nil
 }
 
 // await polls until the server answers.
-func (s *postgres) await(log string) error {
-	deadline := time.Now().Add(30 * time.Second)
+func (s *postgres) await(folder string) error {
+	deadline := time.Now().Add(15 * time.Second)
 	for {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		c, err := pgx.Connect(ctx, s.url(""))
-		cancel()
+		err := s.isOf(folder)
 		if err == nil {
-			return c.Close(context.Background())
+			return nil
 		}
 		if time.Now().After(deadline) {
-			text, _ := os.ReadFile(log)
+			text, _ := os.ReadFile(filepath.Join(folder, "log"))
 			return fmt.Errorf("the temporary PostgreSQL does not answer: %w: %s", err, text)
 		}
 		<-time.After(10 * time.Millisecond)
 	}
+}
+
+// isOf says whether the server that answers is the one of that folder, and not another process's on the same port.
+func (s *postgres) isOf(folder string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	c, err := pgx.Connect(ctx, s.url(""))
+	if err != nil {
+		return err
+	}
+	defer c.Close(ctx)
+	var data string
+	if err := c.QueryRow(ctx, "SHOW data_directory").Scan(&data); err != nil {
+		return err
+	}
+	if data != dataOf(folder) {
+		return errors.New("another server has its port")
+	}
+	return nil
 }
