@@ -95,6 +95,8 @@ func (s *Server) show(w http.ResponseWriter, v visit, name string, p view) {
 // A page with a template "live" is asked for again and again by htmx. What is asked for then is that part only, and
 // nothing is sent if it reads as it did the last time.
 func (s *Server) render(w http.ResponseWriter, v visit, status int, name string, p view) {
+	w.Header().Set("Cache-Control", "no-store") // what pages show is about people
+	w.Header().Set("Vary", "HX-Target")
 	p.complete(s, v)
 	t := templates[name]
 	var page bytes.Buffer
@@ -116,7 +118,6 @@ func (s *Server) render(w http.ResponseWriter, v visit, status int, name string,
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Vary", "HX-Target")
 	w.WriteHeader(status)
 	page.WriteTo(w)
 }
@@ -180,7 +181,8 @@ func when(t any) template.HTML {
 func words(code any) string { return strings.ReplaceAll(fmt.Sprint(code), "_", " ") }
 
 // label is a field's name as a heading.
-func label(field string) string {
+func label(name any) string {
+	field := fmt.Sprint(name)
 	if field == "email" {
 		return "E-mail"
 	}

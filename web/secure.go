@@ -25,7 +25,7 @@ func (s *Server) secure(next http.Handler) http.Handler {
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Referrer-Policy", "same-origin")
 		if s.config.Dev && !thisMachine(r.Host) {
-			http.Error(w, "Without a log-in this is served as 127.0.0.1, localhost or [::1] only.", http.StatusMisdirectedRequest)
+			turnAway(w, r, http.StatusMisdirectedRequest, "without a log-in this is served as 127.0.0.1, localhost or [::1] only")
 			return
 		}
 		guarded.ServeHTTP(w, r)
@@ -35,9 +35,18 @@ func (s *Server) secure(next http.Handler) http.Handler {
 func (s *Server) sameOrigin(next http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		http.Error(w, "This request comes from another site and changes nothing.", http.StatusForbidden)
+		turnAway(w, r, http.StatusForbidden, "the request comes from another site and changes nothing")
 	}))
 	return protection.Handler(next)
+}
+
+// turnAway answers before anybody has looked who asks: a program gets a problem, a person the sentence.
+func turnAway(w http.ResponseWriter, r *http.Request, status int, why string) {
+	if strings.HasPrefix(r.URL.Path, "/api/") {
+		writeProblem(w, newProblem(status, why))
+		return
+	}
+	http.Error(w, why, status)
 }
 
 // thisMachine says whether a Host header names the loopback, with any port.

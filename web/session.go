@@ -91,12 +91,6 @@ func (s *Server) whoami(r *http.Request) (u schema.User, err error) {
 	return u, err
 }
 
-// user returns who is logged in, if anybody is.
-func (s *Server) user(r *http.Request) (schema.User, bool) {
-	u, err := s.whoami(r)
-	return u, err == nil
-}
-
 // mayOperate says whether a user may change things. Viewers look.
 func mayOperate(u schema.User) bool { return u.Role == "operator" || u.Role == "admin" }
 
