@@ -125,7 +125,7 @@ func (s *shop) deliveries(leadID int64) (list []schema.Delivery) {
 // until polls for what the workers bring about.
 func (s *shop) until(what string, is func() bool) {
 	s.t.Helper()
-	deadline := time.NewTimer(30 * time.Second)
+	deadline := time.NewTimer(5 * time.Minute) // only a hang takes that long
 	defer deadline.Stop()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -133,7 +133,7 @@ func (s *shop) until(what string, is func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			s.t.Fatalf("%s did not come about in 30 s", what)
+			s.t.Fatalf("%s did not come about", what)
 		}
 	}
 }

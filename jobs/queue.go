@@ -53,6 +53,12 @@ type engine interface {
 
 // Open makes a queue on a migrated database. It does not work any jobs before Start.
 func Open(ctx context.Context, db *dbctx.DB, o Options) (*Queue, error) {
+	q := newQueue(db, o)
+	q.register()
+	return q, q.connect(ctx)
+}
+
+func newQueue(db *dbctx.DB, o Options) *Queue {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -62,14 +68,17 @@ func Open(ctx context.Context, db *dbctx.DB, o Options) (*Queue, error) {
 	if o.Queues == nil {
 		o.Queues = AllQueues
 	}
-	q := &Queue{db: db, options: o, workers: river.NewWorkers(), caller: newCaller()}
-	q.register()
+	return &Queue{db: db, options: o, workers: river.NewWorkers(), caller: newCaller()}
+}
+
+// connect gives the queue its River, which takes the kinds that are registered by then.
+func (q *Queue) connect(ctx context.Context) error {
 	config, err := q.config()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	q.engine, err = openEngine(ctx, db, config)
-	return q, err
+	q.engine, err = openEngine(ctx, q.db, config)
+	return err
 }
 
 // Limits of the work.

@@ -117,7 +117,9 @@ func (b *tab) waitFor(selector, text string) {
 	}
 }
 
-func click(selector string) chromedp.Action[chromedp.Void] { return chromedp.Click(chromedp.CSS(selector)) }
+func click(selector string) chromedp.Action[chromedp.Void] {
+	return chromedp.Click(chromedp.CSS(selector))
+}
 
 // signIn types the password of a role.
 func (b *tab) signIn(role string) {
@@ -158,10 +160,11 @@ func TestAPersonWithABrowser(t *testing.T) {
 
 	b.loads("Today", click(`.brand`))
 	s.send(`{"email":"katherine@example.org","name":"Katherine Johnson"}`)
-	b.waitFor("#live .funnel tbody tr:nth-child(2)", "10") // the page asks for itself
-	b.goTo("/jobs/", "")
-	b.waitFor("body", "process_leads")
+	b.waitFor("#live .funnel tbody tr:nth-child(2)", "11") // the page asks for itself
 	b.isQuiet()
+	job := s.first(`SELECT min(id) FROM river_job WHERE kind = 'process_leads'`)
+	b.do(chromedp.Navigate(fmt.Sprintf("%s/jobs/jobs/%d", s.url, job)))
+	b.waitFor("body", "process_leads")
 }
 
 func TestAPersonWithoutJavaScript(t *testing.T) {

@@ -25,7 +25,7 @@ type stageGroup struct {
 	Stages []stage
 }
 
-// stage is a count with a bar, as a percentage of the largest one, and a link to what it counts.
+// stage is a count with a bar, as a percentage of all, and a link to what it counts.
 type stage struct {
 	Name, Link, Class string
 	Count             int64
@@ -56,6 +56,9 @@ func (s *Server) funnel(w http.ResponseWriter, r *http.Request) {
 	s.show(w, v, "funnel", view{Title: "Today", Tab: "/", Every: "2s", Page: p})
 }
 
+// deliveries are counted against their own whole: one lead goes to several destinations.
+const deliveries = "Deliveries"
+
 func stages(c schema.FunnelCounts) []stageGroup {
 	groups := []stageGroup{
 		{"Submissions", []stage{
@@ -70,17 +73,20 @@ func stages(c schema.FunnelCounts) []stageGroup {
 			{Name: "Scored", Count: c.Scored, Link: "/leads"},
 			{Name: "Owned", Count: c.Owned, Link: "/leads", Class: "good"},
 		}},
-		{"Deliveries", []stage{
+		{deliveries, []stage{
 			{Name: "Planned", Count: c.Planned, Link: "/leads"},
 			{Name: "Delivered", Count: c.Delivered, Link: "/leads", Class: "good", Part: true},
 			{Name: "Retrying", Count: c.Retrying, Link: "/failed", Class: "warn", Part: true},
 			{Name: "Parked", Count: c.Parked, Link: "/failed", Class: "bad", Part: true},
 		}},
 	}
-	most := max(c.Rows, c.Scored, c.Planned, 1)
 	for _, g := range groups {
+		whole := max(c.Rows, 1)
+		if g.Name == deliveries {
+			whole = max(c.Planned, 1)
+		}
 		for i := range g.Stages {
-			g.Stages[i].Percent = percent(g.Stages[i].Count, most)
+			g.Stages[i].Percent = percent(g.Stages[i].Count, whole)
 		}
 	}
 	return groups
@@ -90,12 +96,12 @@ func verdict(v lead.Verdict, n int64, class string) stage {
 	return stage{Name: label(string(v)), Count: n, Link: "/intakes?status=" + string(v), Class: class, Part: true}
 }
 
-// percent shows a little of what is not nothing.
-func percent(n, most int64) int64 {
+// percent shows a little of what is not nothing, and no more than all.
+func percent(n, whole int64) int64 {
 	if n == 0 {
 		return 0
 	}
-	return max(1, n*100/most)
+	return min(100, max(1, n*100/whole))
 }
 
 // queueRow counts the jobs of a queue that are not finished.

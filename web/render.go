@@ -45,6 +45,7 @@ var templateFuncs = template.FuncMap{
 	"when":   when,
 	"words":  words,
 	"label":  label,
+	"mail":   mail,
 	"number": number,
 	"pretty": pretty,
 	"span":   span,
@@ -183,14 +184,16 @@ func words(code any) string { return strings.ReplaceAll(fmt.Sprint(code), "_", "
 // label is a field's name as a heading.
 func label(name any) string {
 	field := fmt.Sprint(name)
-	if field == "email" {
-		return "E-mail"
-	}
-	s := words(field)
+	s := strings.ReplaceAll(words(field), "email", "e-mail")
 	if s == "" {
 		return s
 	}
 	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+// mail is an e-mail address that a narrow column may break where it reads well.
+func mail(address string) template.HTML {
+	return template.HTML(strings.NewReplacer("@", "<wbr>@", ".", "<wbr>.").Replace(template.HTMLEscapeString(address)))
 }
 
 // number groups the digits of a count by three: 12,345.
