@@ -107,7 +107,7 @@ func TestOperatorsPutThingsRight(t *testing.T) {
 		s.fill()
 		s.login("operator")
 		delivery := s.first(`SELECT min(id) FROM deliveries WHERE state = 'retrying'`)
-		job := s.first(`SELECT id FROM river_job WHERE kind = 'import_file' AND state = 'retryable'`)
+		job := s.first(`SELECT id FROM river_job WHERE kind = 'import_file' AND state <> 'completed'`)
 		for _, c := range []struct {
 			path, back, want, notice string
 		}{
