@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/leadmill/leadmill/dbctx"
@@ -20,8 +21,9 @@ const readyLimit = 3 * time.Second
 // ready says that the process should be sent work: the database answers, its tables are of this release, and the
 // process is not about to stop.
 func ready(db *dbctx.DB, stopping func() bool) http.HandlerFunc {
+	p := &probe{db: db, stopping: stopping}
 	return func(w http.ResponseWriter, r *http.Request) {
-		if reason := notReady(r.Context(), db, stopping); reason != "" {
+		if reason := p.notReady(r.Context()); reason != "" {
 			w.Header().Set("Retry-After", retrySeconds)
 			writeProblem(w, newProblem(http.StatusServiceUnavailable, reason))
 			return
@@ -30,22 +32,34 @@ func ready(db *dbctx.DB, stopping func() bool) http.HandlerFunc {
 	}
 }
 
-func notReady(ctx context.Context, db *dbctx.DB, stopping func() bool) string {
-	if stopping() {
+// probe remembers that the migrations were all there: they do not go away, and reading them costs connections.
+type probe struct {
+	db       *dbctx.DB
+	stopping func() bool
+	current  atomic.Bool
+}
+
+// notReady says why not, "" if it is.
+func (p *probe) notReady(ctx context.Context) string {
+	if p.stopping() {
 		return "the process is stopping"
 	}
 	ctx, cancel := context.WithTimeout(ctx, readyLimit)
 	defer cancel()
-	if err := db.Ping(ctx); err != nil {
+	if err := p.db.Ping(ctx); err != nil {
 		return "the database does not answer"
 	}
-	pending, err := jobs.Pending(ctx, db)
+	if p.current.Load() {
+		return ""
+	}
+	pending, err := jobs.Pending(ctx, p.db)
 	if err != nil {
 		return "the migrations cannot be read"
 	}
 	if pending > 0 {
 		return "migrations are pending: leadmill migrate up"
 	}
+	p.current.Store(true)
 	return ""
 }
 
