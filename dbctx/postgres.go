@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -51,6 +52,7 @@ type pgConn struct {
 	c        *pgxpool.Conn
 	tx       pgx.Tx // nil before BEGIN
 	readOnly bool
+	spoiled  bool // not to be used by another scope
 	echo     echo
 }
 
@@ -64,10 +66,12 @@ func (c *pgConn) send(ctx context.Context, batch []statement) (pgx.BatchResults,
 	for _, s := range batch {
 		b.Queue(s.sql, s.args...)
 	}
+	start := time.Now()
 	results := c.c.SendBatch(ctx, b)
 	if !begins {
 		return results, nil
 	}
+	defer c.echo.trip(ctx, []statement{{sql: "BEGIN"}}, start)
 	c.tx = results.Tx()
 	if _, err := results.Exec(); err != nil {
 		_ = results.Close() // says the same
@@ -176,15 +180,19 @@ func (c *pgConn) commit(ctx context.Context, batch []statement) error {
 	}
 	trip := append(batch, statement{sql: "COMMIT"})
 	defer c.echo.trip(ctx, trip, time.Now())
-	ctx, cancel := outliving(ctx)
+	longer, cancel := outliving(ctx)
 	defer cancel()
-	results, err := c.send(ctx, trip)
-	if err != nil {
-		return c.outcome(err, false)
+	leave := c.cancelWith(ctx)
+	defer leave()
+	results, err := c.send(longer, trip)
+	if err == nil {
+		if _, err = c.read(results, batch); err != nil {
+			_ = results.Close()
+		}
 	}
-	if _, err := c.read(results, batch); err != nil {
-		_ = results.Close()
-		return c.outcome(err, false)
+	leave()
+	if err != nil {
+		return c.outcome(ctx, err, false)
 	}
 	limit := time.AfterFunc(endLimit, cancel)
 	defer limit.Stop()
@@ -192,7 +200,42 @@ func (c *pgConn) commit(ctx context.Context, batch []statement) error {
 	if closed := results.Close(); err == nil {
 		err = closed
 	}
-	return c.outcome(err, true)
+	return c.outcome(ctx, err, true)
+}
+
+// cancelWith asks the server to give up its writes when ctx ends, until leave is called. The answer stays certain that
+// way, where a wire cut off in the middle leaves it open. A request that comes between two messages is lost, hence
+// the repetition; one that comes late would hit the next scope, so the connection is not used again.
+func (c *pgConn) cancelWith(ctx context.Context) (leave func()) {
+	left, asked := make(chan struct{}), make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(asked)
+		c.askToCancel(ctx, left)
+	})
+	return sync.OnceFunc(func() {
+		close(left)
+		if !stop() {
+			<-asked
+			c.spoiled = true
+		}
+	})
+}
+
+func (c *pgConn) askToCancel(ctx context.Context, left <-chan struct{}) {
+	limited, cancel := ending(ctx)
+	defer cancel()
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
+	for {
+		_ = c.c.Conn().PgConn().CancelRequest(limited)
+		select {
+		case <-again.C:
+		case <-left:
+			return
+		case <-limited.Done():
+			return
+		}
+	}
 }
 
 // committed reads the answer to COMMIT: a transaction that had failed answers ROLLBACK, without an error.
@@ -209,13 +252,17 @@ func committed(results pgx.BatchResults) error {
 //
 // A server that answers with an error has not committed; only a FATAL one in answer to COMMIT itself may come after the
 // fact. What failed before it was sent has not committed either. Everything else is a lost wire.
-func (c *pgConn) outcome(err error, atCommit bool) error {
+func (c *pgConn) outcome(ctx context.Context, err error, atCommit bool) error {
 	var answered *pgconn.PgError
 	var unsent pgx.ErrPreprocessingBatch
 	switch {
 	case err == nil, errors.Is(err, ErrAlreadyDone), errors.Is(err, pgx.ErrTxCommitRollback):
 		return err
+	case errors.As(err, &answered) && answered.Code == "57014" && ctx.Err() != nil: // we asked for it
+		return fmt.Errorf("%w: %w", whyEnded(ctx), err)
 	case errors.As(err, &unsent), pgconn.SafeToRetry(err):
+		return err
+	case answered == nil && !c.c.Conn().IsClosed(): // the driver did not send it
 		return err
 	case errors.As(err, &answered) && !(atCommit && fatal(answered)):
 		return err
@@ -250,4 +297,9 @@ func (c *pgConn) destroy() {
 	_ = c.c.Conn().Close(ctx)
 }
 
-func (c *pgConn) release() { c.c.Release() }
+func (c *pgConn) release() {
+	if c.spoiled {
+		c.destroy()
+	}
+	c.c.Release()
+}

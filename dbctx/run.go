@@ -29,8 +29,8 @@ func ReadOnly() Option { return func(o *options) { o.readOnly = true } }
 
 type scopeKey struct{ db *DB }
 
-// endLimit is how long a rollback may take, how long COMMIT may, and how long writes that travel with COMMIT may go on
-// after the context of the scope has ended.
+// endLimit is how long a rollback may take, how long COMMIT may, and how long the server may take to give up writes whose
+// context has ended.
 const endLimit = 5 * time.Second
 
 // Run calls fn inside one transaction on db.

@@ -30,7 +30,7 @@ type conn interface {
 	exec(ctx context.Context, batch []statement) (int64, error)
 	// query sends statements and reads the rows of the last.
 	query(ctx context.Context, batch []statement) (rows, error)
-	// commit sends statements and COMMIT in one trip. Writes may be cut off when ctx ends, COMMIT only by endLimit.
+	// commit sends statements and COMMIT in one trip. The writes are given up when ctx ends, COMMIT only after endLimit.
 	// ErrCommitUnknown if the answer was lost.
 	commit(ctx context.Context, batch []statement) error
 	// rollback ends the transaction; if that fails, the connection is not used again.

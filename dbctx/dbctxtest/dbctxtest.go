@@ -16,7 +16,6 @@ package dbctxtest
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,7 +33,7 @@ type Template struct {
 	name    string
 	migrate func(ctx context.Context, db *dbctx.DB) error // nil: the databases are empty
 
-	file     func() (string, error) // of the migrated SQLite database
+	file     func() ([]byte, error) // the migrated SQLite database
 	database func() (string, error) // name of the migrated PostgreSQL database
 }
 
@@ -138,14 +137,21 @@ var told sync.Once
 
 func tell(err error) { told.Do(func() { fmt.Fprintln(os.Stderr, "dbctxtest:", err) }) }
 
-func (t *Template) makeFile() (string, error) {
+// makeFile returns the bytes of a migrated database; none if there is nothing to migrate.
+func (t *Template) makeFile() ([]byte, error) {
+	if t.migrate == nil {
+		return nil, nil
+	}
 	folder, err := os.MkdirTemp("", "leadmill-"+t.name+"-")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	cleanups.add(func() { os.RemoveAll(folder) })
+	defer os.RemoveAll(folder)
 	file := filepath.Join(folder, "template.db")
-	return file, t.prepare("sqlite:///" + file)
+	if err := t.prepare("sqlite:///" + file); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(file)
 }
 
 // prepare migrates the database that will be copied, and leaves no connection to it.
@@ -168,29 +174,10 @@ func (t *Template) copyFile(tb testing.TB) string {
 		tb.Fatal(err)
 	}
 	fresh := filepath.Join(tb.TempDir(), "test.db")
-	if t.migrate != nil {
-		if err := copyBytes(fresh, template); err != nil {
-			tb.Fatal(err)
-		}
+	if err := os.WriteFile(fresh, template, 0o600); err != nil {
+		tb.Fatal(err)
 	}
 	return "sqlite:///" + fresh
-}
-
-func copyBytes(to, from string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.Create(to)
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(out, in); err != nil {
-		out.Close()
-		return err
-	}
-	return out.Close()
 }
 
 var databases atomic.Int64
