@@ -155,6 +155,24 @@ func TestACancelEndsAWaitForALockWithoutDoubt(t *testing.T) {
 	})
 }
 
+func TestAnErrorSwallowedOnTheNativeHandleNeverBecomesASuccess(t *testing.T) {
+	db := databases.Open(t, dbctx.Postgres)
+	err := dbctx.Run(t.Context(), db, func(ctx context.Context, tx *dbctx.Tx) error {
+		tx.Queue(addNote, 1, "a")
+		theirs, err := tx.Pgx(ctx)
+		if err != nil {
+			return err
+		}
+		_, _ = theirs.Exec(ctx, `INSERT INTO nowhere VALUES (1)`)
+		tx.AfterCommit(func() { t.Error("a hook ran") })
+		return nil
+	})
+	if !errors.Is(err, pgx.ErrTxCommitRollback) || errors.Is(err, dbctx.ErrCommitUnknown) {
+		t.Errorf("Run = %v, want ErrTxCommitRollback", err)
+	}
+	expect(t, db)
+}
+
 // A pooler such as PgBouncer may want another mode than the one with prepared statements.
 func TestEveryModeOfTheDriverKeepsThePromises(t *testing.T) {
 	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {

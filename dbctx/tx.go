@@ -89,7 +89,8 @@ func (tx *Tx) QueryRow(ctx context.Context, sql string, args ...any) *Row {
 }
 
 // Pgx is the transaction as pgx sees it, begun, with everything queued sent: for libraries that join it. They must
-// not end it. An error on SQLite.
+// not end it. If one of its statements fails and the error is ignored, the commit fails with pgx.ErrTxCommitRollback.
+// An error on SQLite.
 func (tx *Tx) Pgx(ctx context.Context) (pgx.Tx, error) {
 	if err := tx.begin(ctx); err != nil {
 		return nil, err
@@ -100,7 +101,8 @@ func (tx *Tx) Pgx(ctx context.Context) (pgx.Tx, error) {
 	return nil, errors.New("the database is SQLite, use Tx.SQL")
 }
 
-// SQL is the transaction as database/sql sees it, the same for SQLite. An error on PostgreSQL.
+// SQL is the transaction as database/sql sees it, the same for SQLite, but that here an error which is ignored stays
+// ignored: pass it on. An error on PostgreSQL.
 func (tx *Tx) SQL(ctx context.Context) (*sql.Tx, error) {
 	if err := tx.begin(ctx); err != nil {
 		return nil, err
