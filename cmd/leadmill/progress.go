@@ -19,7 +19,7 @@ type painter struct {
 }
 
 func newPainter(w io.Writer) *painter {
-	return &painter{w: w, terminal: isTerminal(w), began: time.Now()}
+	return &painter{w: w, terminal: isTerminal(w), began: time.Now(), last: time.Now()}
 }
 
 const plainEvery = 5 * time.Second
