@@ -64,7 +64,7 @@ func newHouse(tb testing.TB, db *dbctx.DB) *house {
 	return h
 }
 
-// furnish puts three sources, three owners and a destination into the database.
+// furnish puts three sources and three owners into the database.
 func (h *house) furnish() {
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	h.run(func(ctx context.Context, tx *dbctx.Tx) error {
@@ -79,9 +79,17 @@ func (h *house) furnish() {
 				return err
 			}
 		}
+		return nil
+	})
+}
+
+// deliver has every lead delivered to the receiver.
+func (h *house) deliver() {
+	h.tb.Helper()
+	h.run(func(ctx context.Context, tx *dbctx.Tx) error {
 		_, err := schema.InsertDestination(ctx, tx, schema.Destination{
 			Name: "crm", URL: h.receiver.URL, Secret: secret, AllowPrivate: true,
-		}, now)
+		}, time.Now().UTC())
 		return err
 	})
 }
@@ -233,6 +241,7 @@ func (r *receiver) calls(lead string) (n int) {
 func TestALeadComesInAtTheDoorAndIsDelivered(t *testing.T) {
 	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
 		h := newHouse(t, db)
+		h.deliver()
 		intake := h.post(h.keys[0], `{"email":"Ada@Example.com","name":"ada lovelace","phone":"020 7946 0123"}`)
 		v := h.verdict(h.keys[0], intake)
 		if v.Status != "accepted" || v.LeadID == nil {

@@ -24,6 +24,7 @@ func (q *Queue) register() {
 	inScope(q, processLeads)
 	callThenSettle(q, deliverLead)
 	inSteps(q, importFile)
+	inScope(q, routeLeads)
 	inScope(q, cronTick)
 	inSteps(q, purge)
 	inScope(q, benchLead)

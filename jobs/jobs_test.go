@@ -275,6 +275,38 @@ func TestALeadWithoutUsersWaitsForOne(t *testing.T) {
 	})
 }
 
+func TestWhoJoinsGetsTheLeadsThatWaited(t *testing.T) {
+	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		s := newShop(t, db, jobs.Options{})
+		r := newReceiver(t, func(int, http.ResponseWriter) {})
+		s.destination(r.URL)
+		s.start()
+		var ids []int64
+		for i := range 4 {
+			ids = append(ids, s.take(fmt.Sprintf(`{"email":"a%d@example.com"}`, i)))
+		}
+		route := func() {
+			s.run(func(ctx context.Context, tx *dbctx.Tx) error { return s.q.Enqueue(ctx, tx, jobs.RouteLeads{}) })
+			s.until("idle deliveries", func() bool { return r.calls() >= 4 })
+			s.untilIdle()
+		}
+		route()
+		if l := s.lead(ids[0]); l.State != schema.StateUnowned {
+			t.Errorf("without users the state is %q, want unowned", l.State)
+		}
+		s.users(3, 1)
+		route()
+		route()
+		if got, want := fmt.Sprint(s.owned()), "map[u1@example.com:3 u2@example.com:1]"; got != want {
+			t.Errorf("owners = %s, want %s", got, want)
+		}
+		s.until("the news of the owner", func() bool { return r.calls() == 8 })
+		if got, want := s.kinds(ids[0]), "received scored unassigned delivery_planned delivered assigned delivery_planned delivered"; got != want {
+			t.Errorf("events = %q, want %q", got, want)
+		}
+	})
+}
+
 func TestParallelSubmissionsOfOnePersonAreOneLead(t *testing.T) {
 	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
 		s := newShop(t, db, jobs.Options{})

@@ -18,18 +18,18 @@ type FunnelCounts struct {
 	Parked    int64 `json:"parked"`
 }
 
-// Funnel counts what was received since then. A lead's id is its founding intake's, so the same bound
-// serves both.
+// Funnel counts what was received since then. A lead's id is its founding intake's, so the first of those bounds the
+// leads as well; the first by id, since intakes that arrive at once may be stored in another order.
 func Funnel(ctx context.Context, tx *dbctx.Tx, since time.Time) (f FunnelCounts, err error) {
-	const first = `(SELECT id FROM intakes WHERE received_at >= $1 ORDER BY received_at, id LIMIT 1)`
-	statuses, err := groups(ctx, tx, `SELECT status, count(*) FROM intakes WHERE id >= `+first+` GROUP BY status`, since)
+	statuses, err := groups(ctx, tx, `SELECT status, count(*) FROM intakes WHERE received_at >= $1 GROUP BY status`, since)
 	if err != nil {
 		return f, err
 	}
 	for status, n := range statuses {
 		f.add(status, n)
 	}
-	states, err := groups(ctx, tx, `SELECT state, count(*) FROM leads WHERE id >= `+first+` GROUP BY state`, since)
+	states, err := groups(ctx, tx, `SELECT state, count(*) FROM leads
+		WHERE id >= (SELECT min(id) FROM intakes WHERE received_at >= $1) GROUP BY state`, since)
 	if err != nil {
 		return f, err
 	}

@@ -115,6 +115,9 @@ type Settled struct {
 
 // SettleIntakes writes the verdicts.
 func SettleIntakes(tx *dbctx.Tx, settled []Settled, now time.Time) {
+	if len(settled) == 0 {
+		return
+	}
 	for i := range settled {
 		if settled[i].Reasons == nil {
 			settled[i].Reasons = []lead.Reason{}

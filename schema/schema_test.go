@@ -273,3 +273,20 @@ func columnsOf(t *testing.T, file string) (columns []string) {
 	}
 	return columns
 }
+
+func TestTheFunnelCountsWhatArrivedAtOnceInWhateverOrder(t *testing.T) {
+	each(t, func(ctx context.Context, t *testing.T, tx *dbctx.Tx) {
+		s := must[schema.Source](t)(schema.EnsureSource(ctx, tx, "form", at))
+		for _, received := range []time.Time{at.Add(2), at.Add(time.Millisecond), at, at.Add(-time.Hour)} {
+			_, _, err := schema.InsertIntake(ctx, tx, schema.NewIntake{SourceID: s.ID, Payload: "{}"}, received)
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		schema.SaveLeads(tx, []schema.Lead{aLead(1, nil), aLead(3, nil)}, at)
+		got := must[schema.FunnelCounts](t)(schema.Funnel(ctx, tx, at))
+		if got.Rows != 3 || got.Pending != 3 || got.Scored != 2 {
+			t.Errorf("funnel = %+v, want the three since then and their two leads", got)
+		}
+	})
+}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/leadmill/leadmill/dbctx"
+	"github.com/leadmill/leadmill/jobs"
 	"github.com/leadmill/leadmill/lead/contact"
 	"github.com/leadmill/leadmill/schema"
 	"github.com/leadmill/leadmill/web"
@@ -64,14 +65,23 @@ func (a *app) userAdd(ctx context.Context, u schema.User, fromStdin bool) error 
 	if u.PasswordHash, err = web.HashPassword(password); err != nil {
 		return &usageError{err}
 	}
-	err = a.inScope(ctx, func(ctx context.Context, tx *dbctx.Tx) error {
-		u, err = schema.InsertUser(ctx, tx, u, now())
-		return err
-	})
-	if err != nil {
+	if u, err = a.join(ctx, u); err != nil {
 		return err
 	}
 	return a.print(newUserLine(u), func() { a.say("user %d may log in as %s", u.ID, u.Role) })
+}
+
+// join makes the user and, in the same scope, sees to the leads that waited for somebody.
+func (a *app) join(ctx context.Context, u schema.User) (schema.User, error) {
+	err := a.withQueue(ctx, func(db *dbctx.DB, q *jobs.Queue) error {
+		return dbctx.Run(ctx, db, func(ctx context.Context, tx *dbctx.Tx) (err error) {
+			if u, err = schema.InsertUser(ctx, tx, u, now()); err != nil || u.Weight == 0 {
+				return err
+			}
+			return q.Enqueue(ctx, tx, jobs.RouteLeads{})
+		})
+	})
+	return u, err
 }
 
 // password asks twice, where somebody can answer.

@@ -82,7 +82,7 @@ CREATE UNIQUE INDEX intakes_key ON intakes (source_id, key) WHERE key IS NOT NUL
 CREATE UNIQUE INDEX intakes_import_row ON intakes (import_id, row_no) WHERE import_id IS NOT NULL;
 CREATE INDEX intakes_lead ON intakes (lead_id, id) WHERE lead_id IS NOT NULL;
 CREATE INDEX intakes_status ON intakes (status, id);
-CREATE INDEX intakes_received ON intakes (received_at);
+CREATE INDEX intakes_received ON intakes (received_at, status, id); -- today's funnel reads nothing else
 
 -- Derived from intakes and events. A lead's id is the id of the intake that founded it; its row is its lock.
 CREATE TABLE leads (
