@@ -145,3 +145,22 @@ func TestAContextKeptFromANestedScopeIsRefused(t *testing.T) {
 		}
 	})
 }
+
+func TestAScopeDoesNotHangOnTheContextThatBeganIt(t *testing.T) {
+	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		err := dbctx.Run(t.Context(), db, func(ctx context.Context, tx *dbctx.Tx) error {
+			short, cancel := context.WithCancel(ctx)
+			_, err := tx.Exec(short, addNote, 1, "begins")
+			cancel()
+			if err != nil {
+				return err
+			}
+			_, err = tx.Exec(ctx, addNote, 2, "goes on")
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect(t, db, 1, 2)
+	})
+}
