@@ -1,8 +1,11 @@
 package jobs
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -115,5 +118,18 @@ func TestTicksFollowTheClockOfTheirZone(t *testing.T) {
 		if _, _, err := ticksUntil(s, next); err == nil {
 			t.Errorf("a schedule %q in %q was taken", s.Cron, s.Zone)
 		}
+	}
+}
+
+func TestTheQueueSaysAThingOnceInAWhile(t *testing.T) {
+	var out bytes.Buffer
+	log := quiet(slog.New(slog.NewTextHandler(&out, nil)))
+	for range 5 {
+		log.With("queue", "live").Error("away")
+		log.Warn("slow")
+		log.Info("a step")
+	}
+	if got := strings.Count(out.String(), "\n"); got != 2 || strings.Contains(out.String(), "a step") {
+		t.Errorf("five times two warnings and a step were logged as\n%s\nwant each warning once and no step", &out)
 	}
 }

@@ -65,6 +65,9 @@ func (a *app) dev(ctx context.Context, once bool) error {
 	if err := feed(ctx, db, q); err != nil {
 		return err
 	}
+	if err := ownAll(ctx, db, q); err != nil {
+		return err
+	}
 	if once {
 		return a.devOnce(ctx, db, q, r)
 	}
@@ -83,6 +86,13 @@ func feed(ctx context.Context, db *dbctx.DB, q *jobs.Queue) error {
 	}
 	_, _, err = q.TakeFile(ctx, "sample", "sample.csv", bytes.NewReader(sample))
 	return err
+}
+
+// ownAll finds owners for leads that came before there was any, by an import for example.
+func ownAll(ctx context.Context, db *dbctx.DB, q *jobs.Queue) error {
+	return dbctx.Run(ctx, db, func(ctx context.Context, tx *dbctx.Tx) error {
+		return q.Enqueue(ctx, tx, jobs.RouteLeads{})
+	})
 }
 
 // owners share the sample's leads; they have no password and cannot log in.
