@@ -352,6 +352,10 @@ func TestBenchRefusesADatabaseThatHoldsLeads(t *testing.T) {
 		if m.Jobs != 600 || m.Rate <= 0 {
 			t.Errorf("bench = %+v, want 600 leads at some speed", m)
 		}
+		s := decode[status](t, leadmill(t, environ, "", "status", "--json").want(t, exitDone))
+		if s.Today.Accepted != 600 {
+			t.Errorf("bench made %d leads of 600 people", s.Today.Accepted)
+		}
 		leadmill(t, environ, "", "bench", "--unit", "job", "--jobs", "10").want(t, exitUsage)
 	})
 }
