@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -132,27 +133,36 @@ func TestLibrariesJoinTheScope(t *testing.T) {
 
 func TestACancelEndsAWaitForALockWithoutDoubt(t *testing.T) {
 	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
-		err := dbctx.Run(t.Context(), db, func(ctx context.Context, tx *dbctx.Tx) error {
-			if _, err := tx.Exec(ctx, addNote, 1, "held"); err != nil {
-				return err
+		hold(t, db)
+		for _, once := range [][]dbctx.Option{nil, {dbctx.Once("job/1")}} {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer time.AfterFunc(50*time.Millisecond, cancel).Stop()
+			start := time.Now()
+			err := dbctx.Run(ctx, db, func(_ context.Context, tx *dbctx.Tx) error { tx.Queue(addNote, 1, "waits"); return nil }, once...)
+			if !errors.Is(err, context.Canceled) || errors.Is(err, dbctx.ErrCommitUnknown) || time.Since(start) > 3*time.Second {
+				t.Errorf("Run = %v after %s, want Canceled at once", err, time.Since(start))
 			}
-			// Scopes of their own: contexts that do not know the open one.
-			for _, once := range [][]dbctx.Option{nil, {dbctx.Once("job/1")}} {
-				other, cancel := context.WithCancel(t.Context())
-				defer time.AfterFunc(50*time.Millisecond, cancel).Stop()
-				start := time.Now()
-				err := dbctx.Run(other, db, func(_ context.Context, tx *dbctx.Tx) error { tx.Queue(addNote, 1, "waits"); return nil }, once...)
-				if !errors.Is(err, context.Canceled) || errors.Is(err, dbctx.ErrCommitUnknown) || time.Since(start) > 3*time.Second {
-					t.Errorf("Run = %v after %s, want Canceled at once", err, time.Since(start))
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
 		}
-		expect(t, db, 1)
 	})
+}
+
+// hold writes note 1 in a scope that stays open, on a goroutine of its own, until the test ends.
+func hold(t *testing.T, db *dbctx.DB) {
+	t.Helper()
+	held, free := make(chan error), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		_ = dbctx.Run(context.Background(), db, func(ctx context.Context, tx *dbctx.Tx) error {
+			_, err := tx.Exec(ctx, addNote, 1, "held")
+			held <- err
+			<-free
+			return errOops
+		})
+	})
+	t.Cleanup(func() { close(free); wg.Wait() })
+	if err := <-held; err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestAnErrorSwallowedOnTheNativeHandleNeverBecomesASuccess(t *testing.T) {

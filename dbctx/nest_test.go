@@ -123,18 +123,33 @@ func TestScopesNestTwoDeep(t *testing.T) {
 
 func TestAContextKeptFromANestedScopeIsRefused(t *testing.T) {
 	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
-		nothing := func(context.Context, *dbctx.Tx) error { return nil }
-		var inner, outer context.Context
+		var inner context.Context
 		err := dbctx.Run(t.Context(), db, func(ctx context.Context, tx *dbctx.Tx) error {
-			outer = ctx
+			if _, err := tx.Exec(ctx, addNote, 1, "a"); err != nil {
+				return err
+			}
 			if err := dbctx.Run(ctx, db, func(ctx context.Context, _ *dbctx.Tx) error { inner = ctx; return nil }); err != nil {
 				return err
 			}
 			if err := dbctx.Run(inner, db, nothing); !errors.Is(err, dbctx.ErrTxDone) {
 				t.Errorf("Run in the nested scope that has ended = %v, want ErrTxDone", err)
 			}
+			return nil
+		})
+		if !errors.Is(err, dbctx.ErrTxDone) {
+			t.Errorf("Run = %v, want ErrTxDone for the whole scope", err)
+		}
+		expect(t, db)
+	})
+}
+
+func nothing(context.Context, *dbctx.Tx) error { return nil }
+
+func TestTheContextOfAScopeThatHasEndedOpensANewOne(t *testing.T) {
+	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		err := dbctx.Run(t.Context(), db, func(ctx context.Context, tx *dbctx.Tx) error {
 			tx.AfterCommit(func() {
-				if err := dbctx.Run(outer, db, nothing); err != nil {
+				if err := dbctx.Run(ctx, db, nothing); err != nil {
 					t.Errorf("Run in a hook = %v, want a scope of its own", err)
 				}
 			})

@@ -27,16 +27,25 @@ const (
 
 // DB is a database and the pool of connections that the whole process shares. Any goroutine may use it.
 type DB struct {
-	target target
-	engine engine
-	log    *slog.Logger
-	config *pgx.ConnConfig // nil on SQLite
-	dsn    string          // "" on PostgreSQL
+	target   target
+	engine   engine
+	writers  *gate
+	readers  *gate // the same on PostgreSQL
+	wait     time.Duration
+	scopes   scopes
+	spans    spans
+	endLimit time.Duration
+	log      *slog.Logger
+	config   *pgx.ConnConfig // nil on SQLite
+	dsn      string          // "" on PostgreSQL
 }
 
 // engine is what the two kinds of database do differently.
 type engine interface {
-	acquire(ctx context.Context, readOnly bool) (conn, error)
+	// acquire takes a connection. Scopes pass the gate first.
+	acquire(ctx context.Context, o options) (conn, error)
+	// isOverdue says whether an error means that a limit of Timeout was reached.
+	isOverdue(err error) bool
 	ping(ctx context.Context) error
 	stats() Stats
 	close()
@@ -56,7 +65,8 @@ func Open(ctx context.Context, url string, pool Pool) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{target: to, log: pool.Logger}
+	db := &DB{target: to, log: pool.Logger, wait: pool.Wait, endLimit: endLimit, spans: newSpans(pool.Tracer, to.dialect)}
+	db.scopes.log, db.scopes.limit = pool.Logger, pool.WarnAfter
 	if err := db.connect(ctx, pool); err != nil {
 		return nil, err
 	}
@@ -74,6 +84,7 @@ func (db *DB) connect(ctx context.Context, pool Pool) error {
 			return db.unreachable(err)
 		}
 		db.engine, db.dsn = e, liteDSN(db.target.path, pool.Durable)
+		db.writers, db.readers = newGate(1, pool.Wait), newGate(liteReaders, pool.Wait)
 		return nil
 	}
 	e, err := openPostgres(ctx, db.target.url, pool)
@@ -81,6 +92,8 @@ func (db *DB) connect(ctx context.Context, pool Pool) error {
 		return err
 	}
 	db.engine, db.config = e, e.pool.Config().ConnConfig
+	db.writers = newGate(pool.places(), pool.Wait)
+	db.readers = db.writers
 	return nil
 }
 
@@ -159,7 +172,26 @@ func mendsItself(err error) bool {
 
 // Close gives all connections back. Scopes should have ended: on PostgreSQL those that have not are waited for, on SQLite
 // they fail with their next statement or end as they like.
-func (db *DB) Close() { db.engine.close() }
+func (db *DB) Close() {
+	db.engine.close()
+	db.scopes.close()
+}
+
+func (db *DB) gate(readOnly bool) *gate {
+	if readOnly {
+		return db.readers
+	}
+	return db.writers
+}
+
+// noConn says why a connection that there is a place for cannot be had.
+func (db *DB) noConn(ctx context.Context, err error) error {
+	var lost *pgconn.ConnectError
+	if errors.As(err, &lost) && ctx.Err() == nil {
+		return db.unreachable(err)
+	}
+	return err
+}
 
 // Dialect says which kind of database it is.
 func (db *DB) Dialect() Dialect { return db.target.dialect }
@@ -177,8 +209,20 @@ func (db *DB) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Stats says how the pool does.
-func (db *DB) Stats() Stats { return db.engine.stats() }
+// Stats says how the pool does, and the scopes on it.
+func (db *DB) Stats() Stats {
+	s, pool := db.scopes.stats(), db.engine.stats()
+	s.Open, s.InUse, s.Idle, s.Max, s.Waits, s.Wait = pool.Open, pool.InUse, pool.Idle, pool.Max, pool.Waits, pool.Wait
+	gates := []*gate{db.writers}
+	if db.readers != db.writers {
+		gates = append(gates, db.readers)
+	}
+	for _, g := range gates {
+		s.Waits += g.waits.Load()
+		s.Wait += time.Duration(g.waited.Load())
+	}
+	return s
+}
 
 // PgxConfig is a copy of the settings of a connection, for libraries with connections of their own; nil on SQLite.
 func (db *DB) PgxConfig() *pgx.ConnConfig {
@@ -213,7 +257,7 @@ func (db *DB) Exclusive(ctx context.Context, name string, fn func(ctx context.Co
 		return db.unreachable(err)
 	}
 	defer func() {
-		ctx, cancel := ending(ctx)
+		ctx, cancel := db.ending(ctx)
 		defer cancel()
 		_ = c.Close(ctx) // and with it the lock
 	}()

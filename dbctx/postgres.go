@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -13,27 +12,33 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// acquireLimit is how long a scope waits for a connection, as SQLAlchemy's pool_timeout.
-const acquireLimit = 30 * time.Second
-
 type pgEngine struct {
-	pool *pgxpool.Pool
-	wait time.Duration // for a connection
-	echo echo
+	pool     *pgxpool.Pool
+	endLimit time.Duration
+	echo     echo
 }
 
-func (e *pgEngine) acquire(ctx context.Context, readOnly bool) (conn, error) {
-	limited, cancel := context.WithTimeout(ctx, e.wait)
-	defer cancel()
-	c, err := e.pool.Acquire(limited)
-	if err == nil {
-		return &pgConn{c: c, readOnly: readOnly, echo: e.echo}, nil
+// acquire does not wait: whoever comes here has passed the gate.
+func (e *pgEngine) acquire(ctx context.Context, o options) (conn, error) {
+	c, err := e.pool.Acquire(ctx)
+	if err != nil {
+		return nil, err
 	}
-	if limited.Err() != nil && ctx.Err() == nil {
-		return nil, fmt.Errorf("%w: %d of %d in use after %s", ErrNoConnection, e.pool.Stat().AcquiredConns(), e.pool.Stat().MaxConns(), e.wait)
-	}
-	return nil, err
+	return &pgConn{c: c, options: o, engine: e}, nil
 }
+
+// isOverdue knows the server's answers when a limit of Timeout is reached.
+func (e *pgEngine) isOverdue(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == statementTimeout || pg.Code == lockTimeout || pg.Code == idleTimeout)
+}
+
+// Answers of the server to limits; the first is also its answer to a request to cancel.
+const (
+	statementTimeout = "57014"
+	lockTimeout      = "55P03"
+	idleTimeout      = "25P03"
+)
 
 func (e *pgEngine) close() { e.pool.Close() }
 
@@ -43,25 +48,29 @@ func (e *pgEngine) stats() Stats {
 	s := e.pool.Stat()
 	return Stats{
 		Open: int(s.TotalConns()), InUse: int(s.AcquiredConns()), Idle: int(s.IdleConns()), Max: int(s.MaxConns()),
-		Waits: s.EmptyAcquireCount(), WaitTime: s.EmptyAcquireWaitTime(),
+		Waits: s.EmptyAcquireCount(), Wait: s.EmptyAcquireWaitTime(),
 	}
 }
 
 // pgConn is a pooled connection. One batch is one trip: all its statements, then Sync.
 type pgConn struct {
-	c        *pgxpool.Conn
-	tx       pgx.Tx // nil before BEGIN
-	readOnly bool
-	spoiled  bool // not to be used by another scope
-	echo     echo
+	c       *pgxpool.Conn
+	tx      pgx.Tx // nil before BEGIN
+	options options
+	engine  *pgEngine
+	spoiled bool // not to be used by another scope
+	found   batchRows
 }
 
 // send sends a batch, with BEGIN in front of the first.
 func (c *pgConn) send(ctx context.Context, batch []statement) (pgx.BatchResults, error) {
-	b := &pgx.Batch{}
+	b := &pgx.Batch{QueuedQueries: make([]*pgx.QueuedQuery, 0, len(batch)+2)}
 	begins := c.tx == nil
 	if begins {
-		b.BeginTx(c.options())
+		b.BeginTx(c.begin())
+		if c.options.timeout > 0 {
+			b.Queue(setLimits, fmt.Sprintf("%dms", c.options.timeout.Milliseconds()))
+		}
 	}
 	for _, s := range batch {
 		b.Queue(s.sql, s.args...)
@@ -71,20 +80,33 @@ func (c *pgConn) send(ctx context.Context, batch []statement) (pgx.BatchResults,
 	if !begins {
 		return results, nil
 	}
-	defer c.echo.trip(ctx, []statement{{sql: "BEGIN"}}, start)
+	defer c.engine.echo.trip(ctx, []statement{{sql: "BEGIN"}}, start)
 	c.tx = results.Tx()
-	if _, err := results.Exec(); err != nil {
+	_, err := results.Exec()
+	if err == nil && c.options.timeout > 0 {
+		_, err = results.Exec()
+	}
+	if err != nil {
 		_ = results.Close() // says the same
 		return nil, err
 	}
 	return results, nil
 }
 
-func (c *pgConn) options() pgx.TxOptions {
-	if c.readOnly {
-		return pgx.TxOptions{AccessMode: pgx.ReadOnly}
+// setLimits lasts as long as the transaction.
+const setLimits = `SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', $1, true),
+	set_config('idle_in_transaction_session_timeout', $1, true)`
+
+var isoLevels = map[Level]pgx.TxIsoLevel{
+	ReadCommitted: pgx.ReadCommitted, RepeatableRead: pgx.RepeatableRead, Serializable: pgx.Serializable,
+}
+
+func (c *pgConn) begin() (o pgx.TxOptions) {
+	o.IsoLevel = isoLevels[c.options.level]
+	if c.options.readOnly {
+		o.AccessMode = pgx.ReadOnly
 	}
-	return pgx.TxOptions{}
+	return o
 }
 
 // read takes the results of statements whose rows nobody asks for.
@@ -111,7 +133,7 @@ func (c *pgConn) exec(ctx context.Context, batch []statement) (int64, error) {
 	if c.tx != nil && len(batch) == 0 {
 		return 0, nil
 	}
-	defer c.echo.trip(ctx, batch, time.Now())
+	defer c.engine.echo.trip(ctx, batch, time.Now())
 	if c.tx != nil && len(batch) == 1 { // a lone statement is cheaper without a batch
 		tag, err := c.c.Exec(ctx, batch[0].sql, batch[0].args...)
 		return tag.RowsAffected(), named(batch[0], err)
@@ -128,7 +150,7 @@ func (c *pgConn) exec(ctx context.Context, batch []statement) (int64, error) {
 }
 
 func (c *pgConn) query(ctx context.Context, batch []statement) (rows, error) {
-	defer c.echo.trip(ctx, batch, time.Now())
+	defer c.engine.echo.trip(ctx, batch, time.Now())
 	before, last := batch[:len(batch)-1], batch[len(batch)-1]
 	if c.tx != nil && len(before) == 0 {
 		return c.c.Query(ctx, last.sql, last.args...)
@@ -146,7 +168,8 @@ func (c *pgConn) query(ctx context.Context, batch []statement) (rows, error) {
 		_ = results.Close()
 		return nil, err
 	}
-	return &batchRows{Rows: found, results: results}, nil
+	c.found = batchRows{Rows: found, results: results}
+	return &c.found, nil
 }
 
 // batchRows ends its batch with itself.
@@ -174,55 +197,70 @@ func (r *batchRows) Err() error {
 
 // commit lets COMMIT travel with the last writes. If one of them fails, the server skips everything behind it, COMMIT
 // included.
+//
+// The trip does not end with ctx: a wire that is cut off in the middle leaves the outcome open. When ctx ends the server
+// is asked to give up, and answers.
 func (c *pgConn) commit(ctx context.Context, batch []statement) error {
 	if c.tx == nil && len(batch) == 0 {
 		return nil
 	}
 	trip := append(batch, statement{sql: "COMMIT"})
-	defer c.echo.trip(ctx, trip, time.Now())
-	longer, cancel := outliving(ctx)
-	defer cancel()
-	leave := c.cancelWith(ctx)
-	defer leave()
-	results, err := c.send(longer, trip)
+	defer c.engine.echo.trip(ctx, trip, time.Now())
+	var f farewell
+	if ctx.Done() != nil {
+		f.begin(ctx, c)
+	}
+	results, err := c.send(context.WithoutCancel(ctx), trip)
 	if err == nil {
 		if _, err = c.read(results, batch); err != nil {
 			_ = results.Close()
 		}
 	}
-	leave()
+	f.end(c)
 	if err != nil {
 		return c.outcome(ctx, err, false)
 	}
-	limit := time.AfterFunc(endLimit, cancel)
-	defer limit.Stop()
+	wire := c.c.Conn().PgConn().Conn()
+	_ = wire.SetDeadline(time.Now().Add(c.engine.endLimit))
 	err = committed(results)
 	if closed := results.Close(); err == nil {
 		err = closed
 	}
+	_ = wire.SetDeadline(time.Time{})
 	return c.outcome(ctx, err, true)
 }
 
-// cancelWith asks the server to give up its writes when ctx ends, until leave is called. The answer stays certain that
-// way, where a wire cut off in the middle leaves it open. A request that comes between two messages is lost, hence
-// the repetition; one that comes late would hit the next scope, so the connection is not used again.
-func (c *pgConn) cancelWith(ctx context.Context) (leave func()) {
-	left, asked := make(chan struct{}), make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(asked)
-		c.askToCancel(ctx, left)
-	})
-	return sync.OnceFunc(func() {
-		close(left)
-		if !stop() {
-			<-asked
-			c.spoiled = true
-		}
+// farewell watches over the last writes of a scope.
+type farewell struct {
+	stop        func() bool
+	left, asked chan struct{}
+}
+
+// begin asks the server to give up the writes when ctx ends, until end is called. A request that comes between two
+// messages is lost, hence the repetition; one that comes late would hit the next scope, so the connection is not used again.
+// A server that does not react is left.
+func (f *farewell) begin(ctx context.Context, c *pgConn) {
+	f.left, f.asked = make(chan struct{}), make(chan struct{})
+	f.stop = context.AfterFunc(ctx, func() {
+		defer close(f.asked)
+		f.ask(c)
 	})
 }
 
-func (c *pgConn) askToCancel(ctx context.Context, left <-chan struct{}) {
-	limited, cancel := ending(ctx)
+func (f *farewell) end(c *pgConn) {
+	if f.stop == nil {
+		return
+	}
+	close(f.left)
+	if !f.stop() {
+		<-f.asked
+		c.spoiled = true
+	}
+}
+
+func (f *farewell) ask(c *pgConn) {
+	_ = c.c.Conn().PgConn().Conn().SetDeadline(time.Now().Add(c.engine.endLimit))
+	limited, cancel := context.WithTimeout(context.Background(), c.engine.endLimit)
 	defer cancel()
 	again := time.NewTicker(100 * time.Millisecond)
 	defer again.Stop()
@@ -230,7 +268,7 @@ func (c *pgConn) askToCancel(ctx context.Context, left <-chan struct{}) {
 		_ = c.c.Conn().PgConn().CancelRequest(limited)
 		select {
 		case <-again.C:
-		case <-left:
+		case <-f.left:
 			return
 		case <-limited.Done():
 			return
@@ -258,7 +296,7 @@ func (c *pgConn) outcome(ctx context.Context, err error, atCommit bool) error {
 	switch {
 	case err == nil, errors.Is(err, ErrAlreadyDone), errors.Is(err, pgx.ErrTxCommitRollback):
 		return err
-	case errors.As(err, &answered) && answered.Code == "57014" && ctx.Err() != nil: // we asked for it
+	case errors.As(err, &answered) && answered.Code == statementTimeout && ctx.Err() != nil: // we asked for it
 		return fmt.Errorf("%w: %w", whyEnded(ctx), err)
 	case errors.As(err, &unsent), pgconn.SafeToRetry(err):
 		return err
@@ -266,12 +304,14 @@ func (c *pgConn) outcome(ctx context.Context, err error, atCommit bool) error {
 		return err
 	case errors.As(err, &answered) && !(atCommit && fatal(answered)):
 		return err
-	}
-	c.destroy()
-	if c.readOnly { // it had nothing to commit
+	case answered != nil && answered.Code == idleTimeout: // it came before COMMIT did
 		return err
 	}
-	return fmt.Errorf("%w: %w", ErrCommitUnknown, err)
+	c.destroy()
+	if c.options.readOnly { // it had nothing to commit
+		return err
+	}
+	return &lostCommit{err, c.c.Conn().PgConn().PID()}
 }
 
 // fatal errors end the connection; PANIC ends the server. Older servers translate the severity.
@@ -284,18 +324,14 @@ func (c *pgConn) rollback(ctx context.Context) {
 	if c.tx == nil || c.c.Conn().IsClosed() || c.c.Conn().PgConn().TxStatus() == 'I' {
 		return
 	}
-	defer c.echo.trip(ctx, []statement{{sql: "ROLLBACK"}}, time.Now())
+	defer c.engine.echo.trip(ctx, []statement{{sql: "ROLLBACK"}}, time.Now())
 	if _, err := c.c.Exec(ctx, "ROLLBACK"); err != nil {
 		c.destroy()
 	}
 }
 
 // destroy closes the connection; the pool replaces it.
-func (c *pgConn) destroy() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	_ = c.c.Conn().Close(ctx)
-}
+func (c *pgConn) destroy() { closeNow(c.c.Conn()) }
 
 func (c *pgConn) release() {
 	if c.spoiled {

@@ -24,9 +24,23 @@ type Rows struct {
 	closed bool
 }
 
+// query sends the statement behind what is pending.
+func (r *Rows) query(ctx context.Context, sql string, args []any) error {
+	if err := r.tx.ready(ctx); err != nil {
+		return err
+	}
+	s := r.tx.s
+	found, err := s.conn.query(ctx, s.leave(statement{sql: sql, args: args}))
+	if err != nil {
+		return s.fail(err)
+	}
+	r.rows, s.open = found, r
+	return nil
+}
+
 // Next moves to the next row. At the end, or after an error, it closes the rows and is false.
 func (r *Rows) Next() bool {
-	if r.closed {
+	if r.tx.guard() != nil || r.closed {
 		return false
 	}
 	if r.rows.Next() {
@@ -37,10 +51,20 @@ func (r *Rows) Next() bool {
 }
 
 // Scan reads the row into pointers. A NULL needs a pointer to a pointer. An error fails the scope.
-func (r *Rows) Scan(dest ...any) error { return r.tx.s.fail(r.rows.Scan(dest...)) }
+func (r *Rows) Scan(dest ...any) error {
+	if err := r.tx.guard(); err != nil {
+		return err
+	}
+	return r.tx.s.fail(r.rows.Scan(dest...))
+}
 
 // Err is the error that ended the rows early, nil if there was none. Ask after Next was false.
-func (r *Rows) Err() error { return r.rows.Err() }
+func (r *Rows) Err() error {
+	if offence := r.tx.s.offence.Load(); offence != nil {
+		return *offence
+	}
+	return r.tx.s.overdue(r.rows.Err())
+}
 
 // Close ends the rows. More than once is fine. An error that they held back fails the scope.
 func (r *Rows) Close() {
@@ -57,7 +81,7 @@ func (r *Rows) Close() {
 
 // Row is the first row of a query.
 type Row struct {
-	rows *Rows
+	rows Rows
 	err  error
 }
 

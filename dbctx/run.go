@@ -5,29 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
+	"strconv"
 	"time"
 )
-
-// Option changes how one scope is run.
-type Option func(*options)
-
-type options struct {
-	once     string // "" none
-	readOnly bool
-}
-
-// Once makes the scope a thing that happens one time: the key is written to table done_keys right behind
-// BEGIN, and a second scope with the same key ends with ErrAlreadyDone and changes nothing. Of two at once, the
-// second waits for the first. The key is written only if the scope commits.
-//
-// On a nested Run the key belongs to its savepoint.
-func Once(key string) Option { return func(o *options) { o.once = key } }
-
-// ReadOnly promises not to write; a write is refused. On SQLite the scope does not wait for writers, nor they for it. On
-// a nested Run it has no effect, and it cannot be combined with Once.
-func ReadOnly() Option { return func(o *options) { o.readOnly = true } }
-
-type scopeKey struct{ db *DB }
 
 // endLimit is how long a rollback may take, how long COMMIT may, and how long the server may take to give up writes whose
 // context has ended.
@@ -43,84 +24,124 @@ const endLimit = 5 * time.Second
 // takes back its own changes and leaves the outer scope usable. The context of a nested scope that has ended gives
 // ErrTxDone while the outer one is open.
 //
-// Besides fn's own error, Run returns ErrAlreadyDone (see Once), an error of the commit, or the error of a
-// statement that fn chose to ignore: a scope in which a statement failed cannot commit. Run such a statement in a
+// Besides fn's own error, Run returns ErrAlreadyDone (see Once), an error of the commit, the guard that was offended, or the
+// error of a statement that fn chose to ignore: a scope in which a statement failed cannot commit. Run such a statement in a
 // nested scope if it may fail.
 func Run(ctx context.Context, db *DB, fn func(ctx context.Context, tx *Tx) error, opts ...Option) error {
-	var o options
-	for _, set := range opts {
-		set(&o)
+	o, err := collect(opts)
+	if err != nil {
+		return err
 	}
-	if o.once != "" && o.readOnly {
-		return errors.New("a read-only scope cannot keep the key of Once; drop one of the two")
-	}
-	if outer, ok := ctx.Value(scopeKey{db}).(*Tx); ok && !outer.s.ended {
-		if outer.ended {
-			return ErrTxDone
-		}
+	if outer := openScope(ctx, db); outer != nil {
 		return outer.nest(ctx, fn, o)
 	}
-	s := &session{db: db, readOnly: o.readOnly}
+	for again := 0; ; again++ {
+		err, victim := db.run(ctx, fn, o)
+		if !victim || again == o.retries || !rest(ctx, again) {
+			return err
+		}
+	}
+}
+
+// rest waits before a scope is run again; false if ctx ends first.
+func rest(ctx context.Context, again int) bool {
+	longest := min(10*time.Millisecond<<min(again, 10), time.Second)
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(longest/2 + rand.N(longest/2)):
+		return true
+	}
+}
+
+// run is one attempt. victim says that the database ended it in favour of others.
+func (db *DB) run(ctx context.Context, fn func(context.Context, *Tx) error, o options) (err error, victim bool) {
+	s := &session{db: db, options: o, owner: goroutine()}
+	s.caller = callerOf(3)
+	s.pending = s.room[:0]
+	ctx = db.spans.begin(ctx, s)
+	db.scopes.add(s)
 	finished := false
 	defer func() { // no recover: the stack of a panic stays whole
 		if !finished {
-			s.ended = true
+			s.ended.Store(true)
 			s.rollback(ctx)
 		}
+		db.scopes.remove(s)
+		db.spans.end(s, err, finished)
 	}()
-	err := s.scope(ctx, fn, o)
-	finished, s.ended = true, true
-	if err != nil {
+	keep, err := s.scope(ctx, &s.outermost, fn, o)
+	finished = true
+	s.ended.Store(true)
+	if err != nil && !keep {
 		s.rollback(ctx)
-		return err
+		return err, isVictim(err) || isVictim(s.failed)
 	}
-	if err := s.commit(ctx); err != nil {
-		return err
+	if failed := s.commit(ctx); failed != nil {
+		return failed, isVictim(failed)
 	}
 	for _, hook := range s.hooks {
 		s.runHook(hook)
 	}
-	return nil
+	return err, false
 }
 
-// scope runs fn on a Tx that ends with it and says whether its work may stand.
-func (s *session) scope(ctx context.Context, fn func(context.Context, *Tx) error, o options) error {
-	tx := &Tx{s: s}
+// scope runs fn on a Tx that ends with it. An error means that its work may not stand, unless keep.
+func (s *session) scope(ctx context.Context, tx *Tx, fn func(context.Context, *Tx) error, o options) (keep bool, err error) {
+	tx.s, tx.ctx.tx = s, tx
+	tx.ctx.Context = ctx
 	defer tx.end()
 	if o.once != "" {
 		s.pending = append(s.pending, onceStatement(o.once))
+		s.fence = o.once
 	}
-	err := fn(context.WithValue(ctx, scopeKey{s.db}, tx), tx)
+	err = fn(&tx.ctx, tx)
 	tx.end()
-	switch {
+	switch offence := s.offence.Load(); {
+	case offence != nil:
+		return false, *offence
 	case errors.Is(s.failed, ErrAlreadyDone): // whatever fn made of it, the caller must know
-		return s.failed
-	case err != nil:
-		return err
-	case s.failed != nil:
-		return s.failed
+		return false, s.failed
+	case err == nil && s.failed != nil:
+		return false, s.failed
 	}
-	return whyEnded(ctx)
+	keep, err = keeps(err)
+	if keep && s.failed == nil && ctx.Err() == nil {
+		s.openFence(o.once)
+		return true, err
+	}
+	if err == nil {
+		err = whyEnded(ctx)
+	}
+	return false, err
 }
 
 // whyEnded is nil, or the context's error and the cause that somebody gave for it.
 func whyEnded(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if err != nil && !errors.Is(cause, err) {
+	err := ctx.Err()
+	if err == nil {
+		return nil
+	}
+	if cause := context.Cause(ctx); !errors.Is(cause, err) {
 		return fmt.Errorf("%w: %w", err, cause)
 	}
-	return cause
+	return err
 }
 
 // nest runs fn in a savepoint.
 func (tx *Tx) nest(ctx context.Context, fn func(context.Context, *Tx) error, o options) error {
 	s := tx.s
-	if s.failed != nil {
+	switch err := tx.guard(); {
+	case err != nil:
+		return err
+	case s.failed != nil:
 		return s.failed
+	case o.level > s.options.level && s.db.target.dialect == Postgres, o.timeout > 0:
+		return s.fail(ErrOutermost)
 	}
 	s.depth++
 	defer func() { s.depth-- }()
-	name := fmt.Sprintf("scope_%d", s.depth)
+	name := "scope_" + strconv.Itoa(s.depth)
 	before := s.mark()
 	s.pending = append(s.pending, statement{sql: "SAVEPOINT " + name, savepoint: true})
 	finished := false
@@ -129,17 +150,17 @@ func (tx *Tx) nest(ctx context.Context, fn func(context.Context, *Tx) error, o o
 			s.undo(ctx, before, name)
 		}
 	}()
-	err := s.scope(ctx, fn, o)
+	keep, err := s.scope(ctx, new(Tx), fn, o)
 	if err == nil && o.once != "" { // whether the key was free must be known before the caller goes on
 		err = s.flush(ctx)
 	}
 	finished = true
-	if err != nil {
+	if err != nil && !keep {
 		s.undo(ctx, before, name)
 		return err
 	}
 	s.keep(before, name)
-	return nil
+	return err
 }
 
 // runHook keeps a panic of a hook from hurting the caller, whose work is committed.

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync/atomic"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // statement is SQL on its way to the database.
@@ -30,8 +32,8 @@ type conn interface {
 	exec(ctx context.Context, batch []statement) (int64, error)
 	// query sends statements and reads the rows of the last.
 	query(ctx context.Context, batch []statement) (rows, error)
-	// commit sends statements and COMMIT in one trip. The writes are given up when ctx ends, COMMIT only after endLimit.
-	// ErrCommitUnknown if the answer was lost.
+	// commit sends statements and COMMIT in one trip. The writes are given up when ctx ends, COMMIT only after the limit of
+	// the end. ErrCommitUnknown if the answer was lost.
 	commit(ctx context.Context, batch []statement) error
 	// rollback ends the transaction; if that fails, the connection is not used again.
 	rollback(ctx context.Context)
@@ -41,67 +43,92 @@ type conn interface {
 
 // session is the transaction that a scope and the scopes nested in it share.
 type session struct {
-	db       *DB
-	conn     conn // nil until the first trip
-	readOnly bool
-	ended    bool        // the outermost fn has returned
-	pending  []statement // what leaves with the next trip
-	trips    int         // how often something left
-	open     *Rows       // not read to the end; nothing can be sent beside them
-	failed   error       // of the first statement that failed; nothing is sent after it but a rollback
-	hooks    []func()
-	depth    int // of nested scopes
+	db        *DB
+	options   options
+	outermost Tx
+	owner     uintptr // the goroutine that may use it
+	conn      conn    // nil until the first trip
+	pending   []statement
+	room      [4]statement // for pending, so that a short scope needs no other
+	trips     int          // how often something left
+	open      *Rows        // not read to the end; nothing can be sent beside them
+	failed    error        // of the first statement that failed; nothing is sent after it but a rollback
+	fence     string       // a key of Once that is written exactly if the scope commits; "" none
+	hooks     []func()
+	depth     int // of nested scopes
+	span      trace.Span
+	stands    bool // committed
+
+	// Other goroutines look at these.
+	ended   atomic.Bool           // the outermost fn has returned
+	offence atomic.Pointer[error] // against a guard
+	holds   atomic.Bool           // a connection
+
+	// Of the list of open scopes, whose lock they are under.
+	before, after *session
+	began         time.Time
+	caller        uintptr
+	warned        bool
 }
 
 // mark is a point that a nested scope can be taken back to.
-type mark struct{ pending, trips, hooks int }
+type mark struct {
+	pending, trips, hooks int
+	fence                 string
+}
 
-func (s *session) mark() mark { return mark{len(s.pending), s.trips, len(s.hooks)} }
+func (s *session) mark() mark { return mark{len(s.pending), s.trips, len(s.hooks), s.fence} }
 
 // undo takes back everything since the mark. If nothing has left since, there is nothing to tell the database. If the
 // savepoint is not there, because a statement before it failed or the wire is lost, the whole scope has failed.
 func (s *session) undo(ctx context.Context, before mark, name string) {
-	s.hooks = s.hooks[:before.hooks]
+	s.hooks, s.fence = s.hooks[:before.hooks], before.fence
 	if s.trips == before.trips {
 		s.pending = s.pending[:before.pending]
 		return
 	}
-	ctx, cancel := ending(ctx)
+	ctx, cancel := s.db.ending(ctx)
 	defer cancel()
 	s.trips++
+	s.pending = s.pending[:0]
 	if _, err := s.conn.exec(ctx, []statement{{sql: "ROLLBACK TO SAVEPOINT " + name}}); err != nil {
-		s.pending = nil
-		_ = s.fail(err)
+		if s.failed == nil || IsUnavailable(err) { // a lost wire is the better reason
+			s.failed = err
+		}
 		return
 	}
-	s.failed, s.pending = nil, []statement{{sql: "RELEASE SAVEPOINT " + name}}
+	s.failed = nil
+	s.pending = append(s.pending, statement{sql: "RELEASE SAVEPOINT " + name})
 }
 
 // keep ends a nested scope that succeeded. A savepoint that has not left is not needed any more.
 func (s *session) keep(before mark, name string) {
 	if s.trips == before.trips {
-		s.pending = append(s.pending[:before.pending], s.pending[before.pending+1:]...)
+		s.pending = slices.Delete(s.pending, before.pending, before.pending+1)
 		return
 	}
 	s.pending = append(s.pending, statement{sql: "RELEASE SAVEPOINT " + name})
 }
 
-// ending is a context for the last words of a scope: they are said even if its own context has ended.
-func ending(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), endLimit)
+// openFence takes the key of Once back, so that the work can be done later.
+func (s *session) openFence(key string) {
+	if key == "" {
+		return
+	}
+	if s.fence == key {
+		s.fence = ""
+	}
+	waits := func(p statement) bool { return p.once && p.args[0] == key }
+	if i := slices.IndexFunc(s.pending, waits); i >= 0 {
+		s.pending = slices.Delete(s.pending, i, i+1)
+		return
+	}
+	s.pending = append(s.pending, statement{sql: `DELETE FROM done_keys WHERE key = $1`, args: []any{key}})
 }
 
-// outliving is a context that ends endLimit after ctx does.
-func outliving(ctx context.Context) (context.Context, context.CancelFunc) {
-	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		select {
-		case <-time.After(endLimit):
-			cancel()
-		case <-longer.Done():
-		}
-	})
-	return longer, func() { stop(); cancel() }
+// ending is a context for the last words of a scope: they are said even if its own context has ended.
+func (db *DB) ending(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), db.endLimit)
 }
 
 // connect takes a connection, once.
@@ -109,21 +136,41 @@ func (s *session) connect(ctx context.Context) error {
 	if s.conn != nil {
 		return nil
 	}
-	c, err := s.db.engine.acquire(ctx, s.readOnly)
-	var lost *pgconn.ConnectError
-	if errors.As(err, &lost) && ctx.Err() == nil {
-		err = s.db.unreachable(err)
+	err := s.db.gate(s.options.readOnly).enter(ctx, func() error {
+		if s.db.scopes.heldBy(s.owner) { // it would wait for itself
+			return ErrScopeInScope
+		}
+		return nil
+	})
+	if errors.Is(err, ErrNoConnection) {
+		err = fmt.Errorf("%w within %s; %s", ErrNoConnection, s.db.wait, s.db.scopes.crowd())
 	}
 	if err != nil {
 		return s.fail(err)
 	}
+	c, err := s.db.engine.acquire(ctx, s.options)
+	if err != nil {
+		s.db.gate(s.options.readOnly).leave()
+		return s.fail(s.db.noConn(ctx, err))
+	}
 	s.conn = c
+	s.holds.Store(true)
 	return nil
+}
+
+// disconnect gives the connection back.
+func (s *session) disconnect() {
+	s.conn.release()
+	s.holds.Store(false)
+	s.db.gate(s.options.readOnly).leave()
 }
 
 // prepare makes the way free for a statement: it takes the connection and sends the savepoints that are waiting.
 // They travel ahead, so that whatever fails in a nested scope fails behind its savepoint.
 func (s *session) prepare(ctx context.Context) error {
+	if offence := s.offence.Load(); offence != nil {
+		return *offence
+	}
 	if s.failed != nil {
 		return s.failed
 	}
@@ -147,10 +194,10 @@ func (s *session) prepare(ctx context.Context) error {
 	return nil
 }
 
-// leave returns what is pending and what comes behind it, to be sent in one trip.
+// leave returns what is pending and what comes behind it, to be sent in one trip. It is of use until the next statement.
 func (s *session) leave(last ...statement) []statement {
 	batch := append(s.pending, last...)
-	s.pending = nil
+	s.pending = batch[:0]
 	s.trips++
 	return batch
 }
@@ -164,35 +211,24 @@ func (s *session) flush(ctx context.Context) error {
 	return s.fail(err)
 }
 
-// fail remembers the first failure.
+// fail remembers the first failure, and names it if the scope's own limit was the reason.
 func (s *session) fail(err error) error {
-	if err != nil && s.failed == nil {
+	if err == nil {
+		return nil
+	}
+	err = s.overdue(err)
+	if s.failed == nil {
 		s.failed = err
 	}
 	return err
 }
 
-func (s *session) commit(ctx context.Context) error {
-	if s.conn == nil && len(s.pending) == 0 {
-		return nil
+// overdue says that it was the limit of Timeout, if it was.
+func (s *session) overdue(err error) error {
+	if s.options.timeout > 0 && !errors.Is(err, ErrTimeout) && s.db.engine.isOverdue(err) {
+		return fmt.Errorf("%w of %s: %w", ErrTimeout, s.options.timeout, err)
 	}
-	if err := s.connect(ctx); err != nil {
-		return err
-	}
-	defer s.conn.release()
-	err := s.conn.commit(ctx, s.leave())
-	if err == nil {
-		return nil
-	}
-	if !errors.Is(err, ErrCommitUnknown) {
-		ctx, cancel := ending(ctx)
-		defer cancel()
-		s.conn.rollback(ctx)
-	}
-	if errors.Is(err, ErrAlreadyDone) {
-		return err
-	}
-	return fmt.Errorf("commit: %w", err)
+	return err
 }
 
 func (s *session) rollback(ctx context.Context) {
@@ -200,8 +236,8 @@ func (s *session) rollback(ctx context.Context) {
 	if s.conn == nil {
 		return
 	}
-	defer s.conn.release()
-	ctx, cancel := ending(ctx)
+	defer s.disconnect()
+	ctx, cancel := s.db.ending(ctx)
 	defer cancel()
 	s.conn.rollback(ctx)
 }

@@ -3,6 +3,7 @@ package dbctx
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,7 +19,6 @@ const liteReaders = 4
 // connections: the slowest waited 0.6 to 1 s, on one 0.02 s). Readers wait for nobody.
 type liteEngine struct {
 	writers, readers *sql.DB
-	wait             time.Duration // for a connection
 	echo             echo
 }
 
@@ -36,7 +36,7 @@ func liteDSN(path string, durable bool) string {
 // liteFile writes a path as a URI, in which some characters mean something.
 func liteFile(path string) string {
 	return "file:" + strings.NewReplacer("%", "%25", "?", "%3F", "#", "%23").Replace(path) +
-		"?_busy_timeout=10000&_time_format=sqlite&_timezone=UTC"
+		fmt.Sprintf("?_busy_timeout=%d&_time_format=sqlite&_timezone=UTC", litePatience.Milliseconds())
 }
 
 func openLite(ctx context.Context, path string, p Pool) (*liteEngine, error) {
@@ -47,11 +47,11 @@ func openLite(ctx context.Context, path string, p Pool) (*liteEngine, error) {
 	if err != nil {
 		return nil, err
 	}
-	readers, err := liteHandle(liteFile(path)+"&_txlock=deferred&_query_only=1", liteReaders)
+	readers, err := liteHandle(liteFile(path)+"&_txlock=deferred&_query_only=1", liteReaders+1) // one is for ping
 	if err == nil {
 		err = writers.PingContext(ctx) // makes the file
 	}
-	e := &liteEngine{writers: writers, readers: readers, wait: acquireLimit, echo: newEcho(p)}
+	e := &liteEngine{writers: writers, readers: readers, echo: newEcho(p)}
 	if err != nil {
 		e.close()
 		return nil, err
@@ -81,23 +81,26 @@ func liteFolder(path string) error {
 	return nil
 }
 
-func (e *liteEngine) acquire(ctx context.Context, readOnly bool) (conn, error) {
+// acquire does not wait: whoever comes here has passed the gate.
+func (e *liteEngine) acquire(ctx context.Context, o options) (conn, error) {
 	handle := e.writers
-	if readOnly {
+	if o.readOnly {
 		handle = e.readers
 	}
-	limited, cancel := context.WithTimeout(ctx, e.wait)
-	defer cancel()
-	c, err := handle.Conn(limited)
-	if err == nil {
-		return &liteConn{c: c, echo: e.echo}, nil
+	c, err := handle.Conn(ctx)
+	if err != nil {
+		return nil, err
 	}
-	if limited.Err() != nil && ctx.Err() == nil {
-		stats := handle.Stats()
-		return nil, fmt.Errorf("%w: %d of %d in use after %s", ErrNoConnection, stats.InUse, stats.MaxOpenConnections, e.wait)
-	}
-	return nil, err
+	return &liteConn{c: c, timeout: o.timeout, echo: e.echo}, nil
 }
+
+// isOverdue knows how a limit of Timeout shows: the connection says it of a statement and of a pause, and another process has
+// the lock.
+func (e *liteEngine) isOverdue(err error) bool {
+	return errors.Is(err, errOverdue) || isVictim(err)
+}
+
+var errOverdue = errors.New("no answer in time")
 
 // ping asks a reader: a writer may be busy for long without harm.
 func (e *liteEngine) ping(ctx context.Context) error {
@@ -109,7 +112,7 @@ func (e *liteEngine) stats() Stats {
 	w, r := e.writers.Stats(), e.readers.Stats()
 	return Stats{
 		Open: w.OpenConnections + r.OpenConnections, InUse: w.InUse + r.InUse, Idle: w.Idle + r.Idle,
-		Max: w.MaxOpenConnections + r.MaxOpenConnections, Waits: w.WaitCount + r.WaitCount, WaitTime: w.WaitDuration + r.WaitDuration,
+		Max: w.MaxOpenConnections + r.MaxOpenConnections, Waits: w.WaitCount + r.WaitCount, Wait: w.WaitDuration + r.WaitDuration,
 	}
 }
 
@@ -122,10 +125,12 @@ func (e *liteEngine) close() {
 }
 
 type liteConn struct {
-	c    *sql.Conn
-	tx   *sql.Tx // nil before BEGIN
-	end  context.CancelFunc
-	echo echo
+	c       *sql.Conn
+	tx      *sql.Tx // nil before BEGIN
+	end     context.CancelFunc
+	timeout time.Duration // 0 none
+	idle    *time.Timer   // ends the transaction; nil without a timeout
+	echo    echo
 }
 
 // begin may wait for the lock of another process as long as ctx lives. After it the transaction is detached from ctx:
@@ -135,6 +140,9 @@ func (c *liteConn) begin(ctx context.Context) (err error) {
 		return nil
 	}
 	defer c.echo.trip(ctx, []statement{{sql: "BEGIN"}}, time.Now())
+	if err := c.setPatience(ctx, c.timeout); err != nil {
+		return err
+	}
 	detached, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, cancel)
 	defer stop()
@@ -142,6 +150,44 @@ func (c *liteConn) begin(ctx context.Context) (err error) {
 	c.tx, err = c.c.BeginTx(detached, nil)
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
+	}
+	return err
+}
+
+// litePatience is how long a statement waits for the lock of another process.
+const litePatience = 10 * time.Second
+
+// setPatience changes that for a scope with a limit.
+func (c *liteConn) setPatience(ctx context.Context, d time.Duration) error {
+	if c.timeout == 0 {
+		return nil
+	}
+	_, err := c.c.ExecContext(ctx, fmt.Sprintf("PRAGMA busy_timeout = %d", d.Milliseconds()))
+	return err
+}
+
+// limited is ctx with the limit of a statement. done ends it; it starts the limit of the pause behind the statement.
+func (c *liteConn) limited(ctx context.Context) (limited context.Context, done context.CancelFunc) {
+	if c.timeout == 0 {
+		return ctx, func() {}
+	}
+	if c.idle != nil {
+		c.idle.Stop()
+	}
+	limited, cancel := context.WithTimeoutCause(ctx, c.timeout, errOverdue)
+	return limited, func() {
+		cancel()
+		c.idle = time.AfterFunc(c.timeout, c.end) // database/sql rolls back
+	}
+}
+
+// overdue names an error that comes from the limit. The driver tells only that it was interrupted.
+func (c *liteConn) overdue(limited context.Context, err error) error {
+	switch {
+	case err == nil || c.timeout == 0:
+		return err
+	case context.Cause(limited) == errOverdue, errors.Is(err, sql.ErrTxDone):
+		return fmt.Errorf("%w: %w", errOverdue, err)
 	}
 	return err
 }
@@ -160,9 +206,11 @@ func (c *liteConn) exec(ctx context.Context, batch []statement) (n int64, err er
 
 func (c *liteConn) one(ctx context.Context, s statement) (int64, error) {
 	defer c.echo.trip(ctx, []statement{s}, time.Now())
-	result, err := c.tx.ExecContext(ctx, s.sql, liteArgs(s.args)...)
+	limited, done := c.limited(ctx)
+	defer done()
+	result, err := c.tx.ExecContext(limited, s.sql, liteArgs(s.args)...)
 	if err != nil {
-		return 0, err
+		return 0, c.overdue(limited, err)
 	}
 	return result.RowsAffected()
 }
@@ -173,11 +221,13 @@ func (c *liteConn) query(ctx context.Context, batch []statement) (rows, error) {
 		return nil, err
 	}
 	defer c.echo.trip(ctx, batch[len(batch)-1:], time.Now())
-	found, err := c.tx.QueryContext(ctx, last.sql, liteArgs(last.args)...)
+	limited, done := c.limited(ctx)
+	found, err := c.tx.QueryContext(limited, last.sql, liteArgs(last.args)...)
 	if err != nil {
-		return nil, err
+		defer done()
+		return nil, c.overdue(limited, err)
 	}
-	return liteRows{found}, nil
+	return &liteRows{Rows: found, c: c, limited: limited, done: done}, nil
 }
 
 func (c *liteConn) commit(ctx context.Context, batch []statement) error {
@@ -191,7 +241,7 @@ func (c *liteConn) commit(ctx context.Context, batch []statement) error {
 		return err
 	}
 	defer c.echo.trip(ctx, []statement{{sql: "COMMIT"}}, time.Now())
-	return c.tx.Commit() // the driver rolls back if it fails
+	return c.overdue(ctx, c.tx.Commit()) // the driver rolls back if it fails
 }
 
 // rollback cannot fail in a way that matters: database/sql throws a connection away that cannot be rolled back.
@@ -203,8 +253,14 @@ func (c *liteConn) rollback(ctx context.Context) {
 }
 
 func (c *liteConn) release() {
+	if c.idle != nil {
+		c.idle.Stop()
+	}
 	if c.end != nil {
 		c.end()
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = c.setPatience(ctx, litePatience)
 	_ = c.c.Close()
 }

@@ -4,21 +4,23 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// Tx is the open scope. It belongs to the goroutine that runs the scope and is of no use after it: every method
-// then returns ErrTxDone. Inside a nested scope use the Tx of that scope; what is done through the outer one belongs to
+// Tx is the open scope. It belongs to the goroutine that runs the scope, any other gets ErrOtherGoroutine, and is of no
+// use after it: every method then returns ErrTxDone. Either mistake rolls the whole scope back if it is still open. Inside a nested scope use the Tx of that scope; what is done through the outer one belongs to
 // the nested one all the same.
 type Tx struct {
 	s     *session
-	ended bool
+	ctx   scopeContext
+	ended atomic.Bool
 }
 
 // end closes the rows that fn left open; an error they held back fails the scope.
 func (tx *Tx) end() {
-	tx.ended = true
+	tx.ended.Store(true)
 	if open := tx.s.open; open != nil && open.tx == tx {
 		open.Close()
 	}
@@ -33,8 +35,7 @@ func (tx *Tx) Dialect() Dialect { return tx.s.db.target.dialect }
 //
 // A trip is prepared as a whole: a table must be made with Exec before a queued statement can name it.
 func (tx *Tx) Queue(sql string, args ...any) {
-	if tx.ended {
-		_ = tx.s.fail(ErrTxDone)
+	if tx.guard() != nil {
 		return
 	}
 	tx.s.pending = append(tx.s.pending, statement{sql: sql, args: args})
@@ -44,8 +45,7 @@ func (tx *Tx) Queue(sql string, args ...any) {
 // own scope, and one that panics hurts nobody. Use it for speed (wake, cache, metric), never for truth: what must
 // happen is a row.
 func (tx *Tx) AfterCommit(fn func()) {
-	if tx.ended {
-		_ = tx.s.fail(ErrTxDone)
+	if tx.guard() != nil {
 		return
 	}
 	tx.s.hooks = append(tx.s.hooks, fn)
@@ -53,8 +53,8 @@ func (tx *Tx) AfterCommit(fn func()) {
 
 // ready says whether a statement may leave, and makes the way free for it.
 func (tx *Tx) ready(ctx context.Context) error {
-	if tx.ended {
-		return ErrTxDone
+	if err := tx.guard(); err != nil {
+		return err
 	}
 	return tx.s.prepare(ctx)
 }
@@ -71,21 +71,18 @@ func (tx *Tx) Exec(ctx context.Context, sql string, args ...any) (int64, error) 
 // Query runs a statement, behind what was queued, and returns its rows. They are to be read to the end or closed before
 // the next statement, which fails otherwise.
 func (tx *Tx) Query(ctx context.Context, sql string, args ...any) (*Rows, error) {
-	if err := tx.ready(ctx); err != nil {
+	r := &Rows{tx: tx}
+	if err := r.query(ctx, sql, args); err != nil {
 		return nil, err
 	}
-	found, err := tx.s.conn.query(ctx, tx.s.leave(statement{sql: sql, args: args}))
-	if err != nil {
-		return nil, tx.s.fail(err)
-	}
-	tx.s.open = &Rows{tx: tx, rows: found}
-	return tx.s.open, nil
+	return r, nil
 }
 
 // QueryRow runs a statement whose first row is asked for; Scan tells the error.
 func (tx *Tx) QueryRow(ctx context.Context, sql string, args ...any) *Row {
-	found, err := tx.Query(ctx, sql, args...)
-	return &Row{found, err}
+	r := &Row{rows: Rows{tx: tx}}
+	r.err = r.rows.query(ctx, sql, args)
+	return r
 }
 
 // Pgx is the transaction as pgx sees it, begun, with everything queued sent: for libraries that join it. They must
@@ -114,8 +111,8 @@ func (tx *Tx) SQL(ctx context.Context) (*sql.Tx, error) {
 }
 
 func (tx *Tx) begin(ctx context.Context) error {
-	if tx.ended {
-		return ErrTxDone
+	if err := tx.guard(); err != nil {
+		return err
 	}
 	return tx.s.flush(ctx)
 }

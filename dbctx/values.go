@@ -1,6 +1,7 @@
 package dbctx
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"time"
@@ -28,13 +29,25 @@ func liteArgs(args []any) []any {
 	return converted
 }
 
-type liteRows struct{ *sql.Rows }
+// liteRows read under the limit of their statement.
+type liteRows struct {
+	*sql.Rows
+	c       *liteConn
+	limited context.Context
+	done    context.CancelFunc
+}
 
 // Close ends the rows; Err tells what went wrong.
-func (r liteRows) Close() { _ = r.Rows.Close() }
+func (r *liteRows) Close() {
+	_ = r.Rows.Close()
+	r.done()
+}
+
+// Err names the limit if that was the reason.
+func (r *liteRows) Err() error { return r.c.overdue(r.limited, r.Rows.Err()) }
 
 // Scan also reads times from what SQLite calls text: the result of an expression has no declared type.
-func (r liteRows) Scan(dest ...any) error {
+func (r *liteRows) Scan(dest ...any) error {
 	own := make([]any, len(dest)) // the caller may use his again
 	for i, d := range dest {
 		switch v := d.(type) {

@@ -101,7 +101,7 @@ func (c *databaseCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.connections, float64(s.Idle), "idle")
 	gauge(c.connections, float64(s.Max), "max")
 	ch <- prometheus.MustNewConstMetric(c.waits, prometheus.CounterValue, float64(s.Waits))
-	ch <- prometheus.MustNewConstMetric(c.waitsTaken, prometheus.CounterValue, s.WaitTime.Seconds())
+	ch <- prometheus.MustNewConstMetric(c.waitsTaken, prometheus.CounterValue, s.Wait.Seconds())
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
