@@ -179,3 +179,47 @@ func TestAScopeDoesNotHangOnTheContextThatBeganIt(t *testing.T) {
 		expect(t, db, 1, 2)
 	})
 }
+
+// The savepoint of the second nested scope never leaves, because a write of the outer scope fails in front of it. That of
+// the first still stands, and going back to it would take back what is kept and forget the failure.
+func TestAFailureBetweenNestedScopesTakesBackNothingInSilence(t *testing.T) {
+	bad := map[string]func(tx *dbctx.Tx){
+		"no such table": func(tx *dbctx.Tx) { tx.Queue(`INSERT INTO nowhere VALUES (1)`) },
+		"no such type":  func(tx *dbctx.Tx) { tx.Queue(addNote, func() {}, "a") },
+		"taken":         func(tx *dbctx.Tx) { tx.Queue(addNote, 1, "again") },
+	}
+	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		add := func(ctx context.Context, id int, then func(tx *dbctx.Tx)) error {
+			return dbctx.Run(ctx, db, func(ctx context.Context, tx *dbctx.Tx) error {
+				_, err := tx.Exec(ctx, addNote, id, "a")
+				then(tx)
+				return err
+			})
+		}
+		for name, queue := range bad {
+			for _, last := range []bool{true, false} { // in the first scope, or behind it
+				err := dbctx.Run(t.Context(), db, func(ctx context.Context, tx *dbctx.Tx) error {
+					err := add(ctx, 1, func(tx *dbctx.Tx) {
+						if last {
+							queue(tx)
+						}
+					})
+					if err != nil {
+						t.Errorf("%s: the first nested scope = %v", name, err)
+					}
+					if !last {
+						queue(tx)
+					}
+					if add(ctx, 2, func(*dbctx.Tx) {}) == nil {
+						t.Errorf("%s: the second nested scope succeeded", name)
+					}
+					return nil
+				})
+				if err == nil {
+					t.Errorf("%s, queued last in the nested scope %v: Run = nil, want the failure of the queued write", name, last)
+				}
+				expect(t, db)
+			}
+		}
+	})
+}

@@ -56,6 +56,7 @@ type session struct {
 	fence     string       // a key of Once that is written exactly if the scope commits; "" none
 	hooks     []func()
 	depth     int // of nested scopes
+	saved     int // savepoints that stand in the database, fewer than depth as long as some have not left
 	span      trace.Span
 	stands    bool // committed
 
@@ -80,17 +81,22 @@ type mark struct {
 func (s *session) mark() mark { return mark{len(s.pending), s.trips, len(s.hooks), s.fence} }
 
 // undo takes back everything since the mark. If nothing has left since, there is nothing to tell the database. If the
-// savepoint is not there, because a statement before it failed or the wire is lost, the whole scope has failed.
+// savepoint is not there, because a statement before it failed or the wire is lost, the whole scope has failed. It must not be
+// asked for then: an earlier one of the same name may still stand, and would take back what is not its own.
 func (s *session) undo(ctx context.Context, before mark, name string) {
 	s.hooks, s.fence = s.hooks[:before.hooks], before.fence
 	if s.trips == before.trips {
 		s.pending = s.pending[:before.pending]
 		return
 	}
+	s.pending = s.pending[:0]
+	if s.saved < s.depth {
+		return
+	}
+	s.saved--
+	s.trips++
 	ctx, cancel := s.db.ending(ctx)
 	defer cancel()
-	s.trips++
-	s.pending = s.pending[:0]
 	if _, err := s.conn.exec(ctx, []statement{{sql: "ROLLBACK TO SAVEPOINT " + name}}); err != nil {
 		if s.failed == nil || IsUnavailable(err) { // a lost wire is the better reason
 			s.failed = err
@@ -107,6 +113,7 @@ func (s *session) keep(before mark, name string) {
 		s.pending = slices.Delete(s.pending, before.pending, before.pending+1)
 		return
 	}
+	s.saved--
 	s.pending = append(s.pending, statement{sql: "RELEASE SAVEPOINT " + name})
 }
 
@@ -190,6 +197,7 @@ func (s *session) prepare(ctx context.Context) error {
 		if _, err := s.conn.exec(ctx, batch); err != nil {
 			return s.fail(err)
 		}
+		s.saved++
 	}
 	return nil
 }
