@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/leadmill/leadmill/dbctx"
 )
@@ -177,6 +178,49 @@ func TestAScopeDoesNotHangOnTheContextThatBeganIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		expect(t, db, 1, 2)
+	})
+}
+
+// A statement that cannot leave has not reached the savepoint either, and the outer scope has lost nothing.
+func TestANestedScopeThatFailsUnsentLeavesTheOuterOneUsable(t *testing.T) {
+	fails := map[string]func(ctx context.Context, db *dbctx.DB) error{
+		"its context has ended": func(ctx context.Context, db *dbctx.DB) error {
+			ended, cancel := context.WithCancel(ctx)
+			cancel()
+			return dbctx.Run(ended, db, func(ctx context.Context, tx *dbctx.Tx) error {
+				_, err := tx.Exec(ctx, addNote, 7, "inner")
+				return err
+			})
+		},
+		"it asks for what it cannot have": func(ctx context.Context, db *dbctx.DB) error {
+			return dbctx.Run(ctx, db, func(ctx context.Context, _ *dbctx.Tx) error {
+				return dbctx.Run(ctx, db, nothing, dbctx.Timeout(time.Minute))
+			})
+		},
+	}
+	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		for name, fail := range fails {
+			for _, begun := range []bool{false, true} {
+				err := dbctx.Run(t.Context(), db, func(ctx context.Context, tx *dbctx.Tx) error {
+					if begun {
+						if err := tx.QueryRow(ctx, `SELECT 1`).Scan(new(int)); err != nil {
+							return err
+						}
+					}
+					tx.Queue(addNote, 1, "before")
+					if err := fail(ctx, db); err == nil {
+						t.Errorf("%s: the nested scope succeeded", name)
+					}
+					_, err := tx.Exec(ctx, addNote, 2, "behind")
+					return err
+				})
+				if err != nil {
+					t.Errorf("%s, begun %v: Run = %v", name, begun, err)
+				}
+				expect(t, db, 1, 2)
+				clearNotes(t, db)
+			}
+		}
 	})
 }
 

@@ -137,7 +137,7 @@ func (tx *Tx) nest(ctx context.Context, fn func(context.Context, *Tx) error, o o
 	case s.failed != nil:
 		return s.failed
 	case o.level > s.options.level && s.db.target.dialect == Postgres, o.timeout > 0:
-		return s.fail(ErrOutermost)
+		return s.refuse(ErrOutermost)
 	}
 	s.depth++
 	defer func() { s.depth-- }()

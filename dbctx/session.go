@@ -53,6 +53,7 @@ type session struct {
 	trips     int          // how often something left
 	open      *Rows        // not read to the end; nothing can be sent beside them
 	failed    error        // of the first statement that failed; nothing is sent after it but a rollback
+	unsent    bool         // it failed before it left
 	fence     string       // a key of Once that is written exactly if the scope commits; "" none
 	hooks     []func()
 	depth     int // of nested scopes
@@ -87,6 +88,9 @@ func (s *session) undo(ctx context.Context, before mark, name string) {
 	s.hooks, s.fence = s.hooks[:before.hooks], before.fence
 	if s.trips == before.trips {
 		s.pending = s.pending[:before.pending]
+		if s.unsent {
+			s.failed, s.unsent = nil, false
+		}
 		return
 	}
 	s.pending = s.pending[:0]
@@ -103,7 +107,7 @@ func (s *session) undo(ctx context.Context, before mark, name string) {
 		}
 		return
 	}
-	s.failed = nil
+	s.failed, s.unsent = nil, false
 	s.pending = append(s.pending, statement{sql: "RELEASE SAVEPOINT " + name})
 }
 
@@ -153,12 +157,12 @@ func (s *session) connect(ctx context.Context) error {
 		err = fmt.Errorf("%w within %s; %s", ErrNoConnection, s.db.wait, s.db.scopes.crowd())
 	}
 	if err != nil {
-		return s.fail(err)
+		return s.refuse(err)
 	}
 	c, err := s.db.engine.acquire(ctx, s.options)
 	if err != nil {
 		s.db.gate(s.options.readOnly).leave()
-		return s.fail(s.db.noConn(ctx, err))
+		return s.refuse(s.db.noConn(ctx, err))
 	}
 	s.conn = c
 	s.holds.Store(true)
@@ -182,7 +186,10 @@ func (s *session) prepare(ctx context.Context) error {
 		return s.failed
 	}
 	if s.open != nil {
-		return s.fail(errRowsOpen)
+		return s.refuse(errRowsOpen)
+	}
+	if err := whyEnded(ctx); err != nil { // before a savepoint is lost with it
+		return s.refuse(err)
 	}
 	if err := s.connect(ctx); err != nil {
 		return err
@@ -229,6 +236,12 @@ func (s *session) fail(err error) error {
 		s.failed = err
 	}
 	return err
+}
+
+// refuse is fail for a statement that has not left: of it the database knows nothing, so there is no savepoint to go back to.
+func (s *session) refuse(err error) error {
+	s.unsent = s.unsent || s.failed == nil
+	return s.fail(err)
 }
 
 // overdue says that it was the limit of Timeout, if it was.
