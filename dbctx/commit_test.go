@@ -76,6 +76,33 @@ func TestWhateverFnMakesOfItTheCallerHearsThatItIsDone(t *testing.T) {
 	})
 }
 
+func TestKeepDoesNotPassByAKeyThatIsThere(t *testing.T) {
+	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		late := func(ctx context.Context, tx *dbctx.Tx) error {
+			tx.Queue(addNote, 2, "a worker that wakes up late")
+			return dbctx.Keep(errOops)
+		}
+		add := func(_ context.Context, tx *dbctx.Tx) error { tx.Queue(addNote, 1, "first"); return nil }
+		if err := dbctx.Run(t.Context(), db, add, dbctx.Once("job/1")); err != nil {
+			t.Fatal(err)
+		}
+		if err := dbctx.Run(t.Context(), db, late, dbctx.Once("job/1")); !errors.Is(err, dbctx.ErrAlreadyDone) {
+			t.Errorf("Run = %v, want ErrAlreadyDone", err)
+		}
+		err := dbctx.Run(t.Context(), db, func(ctx context.Context, tx *dbctx.Tx) error {
+			if err := dbctx.Run(ctx, db, late, dbctx.Once("job/1")); !errors.Is(err, dbctx.ErrAlreadyDone) {
+				t.Errorf("nested Run = %v, want ErrAlreadyDone", err)
+			}
+			tx.Queue(addNote, 3, "outer")
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		expect(t, db, 1, 3)
+	})
+}
+
 func TestTheCauseOfACancelIsKept(t *testing.T) {
 	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
 		ctx, cancel := context.WithCancelCause(t.Context())

@@ -151,8 +151,10 @@ func (tx *Tx) nest(ctx context.Context, fn func(context.Context, *Tx) error, o o
 		}
 	}()
 	keep, err := s.scope(ctx, new(Tx), fn, o)
-	if err == nil && o.once != "" { // whether the key was free must be known before the caller goes on
-		err = s.flush(ctx)
+	if o.once != "" && (err == nil || keep) { // whether the key was free must be known before the caller goes on
+		if failed := s.flush(ctx); failed != nil {
+			keep, err = false, failed
+		}
 	}
 	finished = true
 	if err != nil && !keep {

@@ -121,18 +121,14 @@ func (s *session) keep(before mark, name string) {
 	s.pending = append(s.pending, statement{sql: "RELEASE SAVEPOINT " + name})
 }
 
-// openFence takes the key of Once back, so that the work can be done later.
+// openFence takes the key of Once back, so that the work can be done later. The key is written first even if nothing has left
+// yet: whoever finds it there may not commit.
 func (s *session) openFence(key string) {
 	if key == "" {
 		return
 	}
 	if s.fence == key {
 		s.fence = ""
-	}
-	waits := func(p statement) bool { return p.once && p.args[0] == key }
-	if i := slices.IndexFunc(s.pending, waits); i >= 0 {
-		s.pending = slices.Delete(s.pending, i, i+1)
-		return
 	}
 	s.pending = append(s.pending, statement{sql: `DELETE FROM done_keys WHERE key = $1`, args: []any{key}})
 }
