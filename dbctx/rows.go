@@ -34,6 +34,7 @@ func (r *Rows) query(ctx context.Context, sql string, args []any) error {
 	if err != nil {
 		return s.fail(err)
 	}
+	r.tx = s.innermost // whichever it was asked through
 	r.rows, s.open = found, r
 	return nil
 }

@@ -99,3 +99,28 @@ func TestRowsReadToTheEndNeedNoClose(t *testing.T) {
 		expect(t, db, 1, 2)
 	})
 }
+
+func TestRowsAskedThroughTheOuterTxEndWithTheNestedScope(t *testing.T) {
+	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		for _, end := range []error{nil, errOops} {
+			err := dbctx.Run(t.Context(), db, func(ctx context.Context, outer *dbctx.Tx) error {
+				err := dbctx.Run(ctx, db, func(ctx context.Context, _ *dbctx.Tx) error {
+					if _, err := outer.Query(ctx, `SELECT 1 UNION SELECT 2`); err != nil {
+						return err
+					}
+					return end
+				})
+				if err != end {
+					t.Errorf("nested Run = %v, want %v", err, end)
+				}
+				_, err = outer.Exec(ctx, addNote, 1, "goes on")
+				return err
+			})
+			if err != nil {
+				t.Errorf("the nested scope ends with %v: Run = %v", end, err)
+			}
+			expect(t, db, 1)
+			clearNotes(t, db)
+		}
+	})
+}

@@ -89,6 +89,7 @@ func (db *DB) run(ctx context.Context, fn func(context.Context, *Tx) error, o op
 // scope runs fn on a Tx that ends with it. An error means that its work may not stand, unless keep.
 func (s *session) scope(ctx context.Context, tx *Tx, fn func(context.Context, *Tx) error, o options) (keep bool, err error) {
 	tx.s, tx.ctx.tx = s, tx
+	tx.outer, s.innermost = s.innermost, tx
 	tx.ctx.Context = ctx
 	defer tx.end()
 	if o.once != "" {

@@ -46,6 +46,7 @@ type session struct {
 	db        *DB
 	options   options
 	outermost Tx
+	innermost *Tx     // of the scope whose fn runs
 	owner     uintptr // the goroutine that may use it
 	conn      conn    // nil until the first trip
 	pending   []statement

@@ -15,12 +15,14 @@ import (
 type Tx struct {
 	s     *session
 	ctx   scopeContext
+	outer *Tx // that it is nested in; nil for the outermost
 	ended atomic.Bool
 }
 
 // end closes the rows that fn left open; an error they held back fails the scope.
 func (tx *Tx) end() {
 	tx.ended.Store(true)
+	tx.s.innermost = tx.outer
 	if open := tx.s.open; open != nil && open.tx == tx {
 		open.Close()
 	}
