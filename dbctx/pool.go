@@ -136,6 +136,7 @@ func (e *pgEngine) isDead(ctx context.Context, p pgxpool.ShouldPingParams) bool 
 	if p.Conn.Ping(limited) == nil {
 		return false
 	}
+	_ = p.Conn.PgConn().Conn().Close() // the pool would keep its place for a good-bye of 15 s
 	closeNow(p.Conn)
 	if ctx.Err() == nil {
 		e.pool.Reset()
