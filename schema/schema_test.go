@@ -22,7 +22,10 @@ import (
 	"github.com/leadmill/leadmill/schema"
 )
 
-var databases = dbctxtest.New("schema", jobs.Migrate)
+var (
+	databases = dbctxtest.New("schema", jobs.Migrate)
+	empty     = dbctxtest.New("schemaempty", nil)
+)
 
 func TestMain(m *testing.M) { dbctxtest.Main(m) }
 
@@ -76,6 +79,73 @@ func TestALeadAndAUserAreReadBackAsWritten(t *testing.T) {
 			t.Errorf("lead (-written +read):\n%s", diff)
 		}
 	})
+}
+
+func TestCreatingTheTablesFiveTimesChangesNothing(t *testing.T) {
+	empty.Each(t, func(t *testing.T, db *dbctx.DB) {
+		l := aLead(7, map[string]string{"email": "ada@example.com"})
+		var before []string
+		for i := range 5 {
+			if err := jobs.Migrate(t.Context(), db); err != nil {
+				t.Fatalf("time %d: %v", i+1, err)
+			}
+			if i == 0 {
+				keepLeadAndUser(t, db, l)
+				before = shapeOf(t, db)
+			}
+		}
+		if diff := cmp.Diff(before, shapeOf(t, db)); diff != "" || len(before) < 20 {
+			t.Errorf("%d tables and indexes behind the first time; (-first +fifth):\n%s", len(before), diff)
+		}
+		err := dbctx.Run(t.Context(), db, func(ctx context.Context, tx *dbctx.Tx) error {
+			read := must[schema.Lead](t)(schema.GetLead(ctx, tx, 7))
+			u := must[schema.User](t)(schema.UserByEmail(ctx, tx, "a@example.com"))
+			if read.Value("email") != "ada@example.com" || u.Weight != 3 {
+				t.Errorf("behind the fifth time the lead is %+v and the user %+v, want them as written", read, u)
+			}
+			return nil
+		}, dbctx.ReadOnly())
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// keepLeadAndUser writes them in a scope of its own.
+func keepLeadAndUser(t *testing.T, db *dbctx.DB, l schema.Lead) {
+	t.Helper()
+	err := dbctx.Run(t.Context(), db, func(ctx context.Context, tx *dbctx.Tx) error {
+		schema.SaveLeads(tx, []schema.Lead{l}, at)
+		_, err := schema.InsertUser(ctx, tx, schema.User{Email: "a@example.com", Role: "admin", Weight: 3}, at)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// shapes list all tables with their columns and indexes, each with the mark that the database gave it when it was made, and
+// the migrations that were applied.
+var shapes = map[dbctx.Dialect]string{
+	dbctx.Postgres: `SELECT concat_ws(' ', c.relkind, c.relname, c.oid, (SELECT string_agg(attname || ' ' || atttypid, ',' ORDER BY attnum)
+			FROM pg_attribute WHERE attrelid = c.oid)) FROM pg_class c WHERE relnamespace = 'public'::regnamespace
+		UNION ALL SELECT concat_ws(' ', id, version_id, tstamp) FROM goose_db_version
+		UNION ALL SELECT concat_ws(' ', line, version, created_at) FROM river_migration ORDER BY 1`,
+	dbctx.SQLite: `SELECT type || ' ' || name || ' ' || rootpage || ' ' || coalesce(sql, '') FROM sqlite_master
+		UNION ALL SELECT id || ' ' || version_id || ' ' || tstamp FROM goose_db_version
+		UNION ALL SELECT line || ' ' || version || ' ' || created_at FROM river_migration ORDER BY 1`,
+}
+
+func shapeOf(t *testing.T, db *dbctx.DB) (shape []string) {
+	t.Helper()
+	err := dbctx.Run(t.Context(), db, func(ctx context.Context, tx *dbctx.Tx) (err error) {
+		shape, err = dbctx.All(ctx, tx, func(row dbctx.Scanner) (line string, err error) { return line, row.Scan(&line) }, shapes[db.Dialect()])
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return shape
 }
 
 func TestSavingAKnownLeadKeepsItsBeginning(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -441,4 +442,67 @@ func TestAPanicIsAnAnswer(t *testing.T) {
 	if rec.Code != 500 || strings.Contains(rec.Body.String(), "oops") {
 		t.Errorf("answer = %d %s, want 500 without the panic", rec.Code, rec.Body)
 	}
+}
+
+func TestAHandlerThatPanicsLeavesNoScopeOpen(t *testing.T) {
+	apiDatabases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		c := newCounter(t, db)
+		c.server.config.Dev = true // who writes needs no log-in
+		h := c.server.recover(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			c.server.write(r, func(ctx context.Context, tx *dbctx.Tx) error {
+				if _, err := schema.InsertSource(ctx, tx, "half", "GB", "hash", time.Now()); err != nil {
+					t.Error(err)
+				}
+				panic("oops")
+			})
+		}))
+		for range 2 {
+			rec := httptest.NewRecorder()
+			h.ServeHTTP(&recorder{ResponseWriter: rec}, httptest.NewRequest("POST", "/", nil))
+			if rec.Code != 500 {
+				t.Errorf("answer = %d, want 500", rec.Code)
+			}
+			if s := db.Stats(); s.Scopes != 0 || s.InUse != 0 {
+				t.Errorf("%d scopes and %d connections are held behind the answer, want none", s.Scopes, s.InUse)
+			}
+		}
+		err := dbctx.Run(t.Context(), db, func(ctx context.Context, tx *dbctx.Tx) error {
+			_, err := schema.SourceByName(ctx, tx, "half")
+			return err
+		})
+		if !errors.Is(err, schema.ErrNotFound) {
+			t.Errorf("the source of the handler that panicked: %v, want ErrNotFound", err)
+		}
+		decodeReply[accepted](t, c.post(`{"email":"ada@example.com"}`), 202)
+	})
+}
+
+// refusal makes every commit with a new intake fail at its very end.
+var refusal = map[dbctx.Dialect][]string{
+	dbctx.Postgres: {
+		`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''refused''; END'`,
+		`CREATE CONSTRAINT TRIGGER late AFTER INSERT ON intakes DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()`,
+	},
+	dbctx.SQLite: {
+		`CREATE TABLE late (lead INTEGER REFERENCES leads (id) DEFERRABLE INITIALLY DEFERRED)`,
+		`CREATE TRIGGER late_intake AFTER INSERT ON intakes BEGIN INSERT INTO late VALUES (-1); END`,
+	},
+}
+
+func TestACommitThatFailsIsNeverAccepted(t *testing.T) {
+	apiDatabases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		c := newCounter(t, db)
+		c.run(func(ctx context.Context, tx *dbctx.Tx) error {
+			for _, sql := range refusal[db.Dialect()] {
+				if _, err := tx.Exec(ctx, sql); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		c.post(`{"email":"ada@example.com"}`).problemOf(t, 500)
+		if n := c.stored(); n != 0 {
+			t.Errorf("%d rows are stored, want none", n)
+		}
+	})
 }
