@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -162,13 +161,7 @@ func TestSettingsComeFromFlagsOverTheEnvironmentOverTheFile(t *testing.T) {
 }
 
 func TestADatabaseThatIsAwayIsFive(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
-	environ := append(on("postgresql://app:s3cret@"+address+"/leads"), "DB_CONNECT_ATTEMPTS=2", "DB_CONNECT_DELAY=1ms")
+	environ := append(on("postgresql://app:s3cret@"+nobody(t)+"/leads"), "DB_CONNECT_ATTEMPTS=2", "DB_CONNECT_DELAY=1ms")
 	for _, command := range [][]string{{"leads", "list"}, {"web"}, {"worker"}, {"migrate", "up"}, {"status"}} {
 		r := leadmill(t, environ, "", command...).want(t, exitUnreachable)
 		if strings.Contains(r.stderr, "s3cret") {
