@@ -27,4 +27,13 @@ fuzz: ## every fuzz test for FUZZTIME
 		done; \
 	done
 
-.PHONY: help unittest check race bench fuzz
+PROGRAMS ?= 100000
+SEED ?= 0
+
+model: ## PROGRAMS random programs against dbctx and a plain model, on both databases; SEED=0 takes another seed each time
+	go test ./dbctx -run '^TestModel$$' -count=1 -timeout 0 -v -programs $(PROGRAMS) -seed $(SEED)
+
+plant: ## bugs put into dbctx one at a time, each of which the random programs must find
+	go test -tags plant ./dbctx -run '^TestPlantedBugsAreFound$$' -count=1 -timeout 0 -v
+
+.PHONY: help unittest check race bench fuzz model plant
