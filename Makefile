@@ -2,6 +2,7 @@
 
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 10s
+ROUNDS ?= 3
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -17,7 +18,11 @@ check: ## gofmt, go vet, staticcheck
 race: ## the race detector on the rooms with goroutines, every test twice
 	go test -race -count=2 ./dbctx/... ./jobs/...
 
-bench: ## one lead from POST to delivered, on both databases
+bench: ## against what PostgreSQL itself allows, in ROUNDS; from enqueue to start; from POST to delivered
+	go test -run '^$$' -bench JobAgainstTheLimit -benchtime $(ROUNDS)x .
+	go test -run '^$$' -bench ScopeByHand -benchtime $(ROUNDS)x ./dbctx
+	go test -run '^$$' -bench EmptyScope ./dbctx
+	go test -run '^$$' -bench Pickup -benchtime 1000x ./jobs
 	go test -run '^$$' -bench FromPostToDelivered -benchtime 300x .
 
 fuzz: ## every fuzz test for FUZZTIME

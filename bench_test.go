@@ -2,12 +2,16 @@ package leadmill_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"math"
+	"os"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/leadmill/leadmill/dbctx"
+	"github.com/leadmill/leadmill/dbctx/dbctxtest"
 )
 
 // BenchmarkFromPostToDelivered posts one lead after the other on an idle house and waits for each delivery. It
@@ -32,6 +36,94 @@ func BenchmarkFromPostToDelivered(b *testing.B) {
 			report(b, took)
 		})
 	}
+}
+
+// BenchmarkJobAgainstTheLimit works the unit of the reference through the program, the queue and a scope for each job. A
+// round is the limit, the job twice, and the limit again, each on a fresh database of one server that loses nothing.
+func BenchmarkJobAgainstTheLimit(b *testing.B) {
+	f := &fleet{tb: b, folder: b.TempDir()}
+	f.build()
+	var speed, cpu, inbox []float64
+	for b.Loop() {
+		before := measureLimit(b, "limit")
+		first, second := f.bench(), f.bench()
+		after := measureLimit(b, "limit")
+		speed = append(speed, first.Rate/before.TPS, second.Rate/after.TPS)
+		cpu = append(cpu, before.cpu()/first.cpu(), after.cpu()/second.cpu())
+		inbox = append(inbox, second.Rate/measureLimit(b, "limit_inbox").TPS)
+	}
+	b.ReportMetric(median(speed), "of-limit")
+	b.ReportMetric(median(cpu), "of-limit-by-cpu")
+	b.ReportMetric(median(inbox), "of-limit-inbox")
+}
+
+// safe loses nothing when the power fails.
+var safe = dbctxtest.NewOn("bench", nil, dbctxtest.Safe...)
+
+type limit struct{ dbctxtest.Limit }
+
+func measureLimit(b *testing.B, script string) limit {
+	return limit{dbctxtest.MeasureLimit(b, "../shared/bench", safe.URL(b, dbctx.Postgres), script, 5)}
+}
+
+// cpu of client and server together, in microseconds; NaN where the server is elsewhere.
+func (l limit) cpu() float64 { return both(&l.ClientCPU, l.PgCPU) }
+
+func both(client, server *float64) float64 {
+	if client == nil || server == nil {
+		return math.NaN()
+	}
+	return *client + *server
+}
+
+// benchLine is what leadmill bench prints.
+type benchLine struct {
+	Rate      float64  `json:"jobs_per_s"`
+	ClientCPU *float64 `json:"client_cpu_us"`
+	PgCPU     *float64 `json:"pg_cpu_us"`
+}
+
+func (l benchLine) cpu() float64 { return both(l.ClientCPU, l.PgCPU) }
+
+// bench works jobs on twenty connections, as many as the reference has; two more are the reserve of the pool. Every job
+// must have left one event.
+func (f *fleet) bench() (l benchLine) {
+	f.tb.Helper()
+	const jobs = 40_000
+	url := safe.URL(f.tb, dbctx.Postgres)
+	f.environ = append(os.Environ(), "PATH="+f.folder+":"+os.Getenv("PATH"), "DATABASE_URL="+url, "DB_POOL_SIZE=22", "DB_MAX_OVERFLOW=0",
+		"LOG_LEVEL=warn")
+	f.run("leadmill migrate up")
+	line := f.run(fmt.Sprintf("leadmill bench --unit job --jobs %d --json", jobs))
+	fmt.Print(line)
+	if err := json.Unmarshal([]byte(line), &l); err != nil {
+		f.tb.Fatal(err)
+	}
+	if events, leads := countEvents(f.tb, url); events != jobs || leads != jobs {
+		f.tb.Fatalf("%d events of %d leads, want one for each of %d jobs", events, leads, jobs)
+	}
+	return l
+}
+
+func countEvents(tb testing.TB, url string) (events, leads int) {
+	tb.Helper()
+	db, err := dbctx.Open(context.Background(), url, dbctx.Pool{Size: 1})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer db.Close()
+	err = dbctx.Run(context.Background(), db, func(ctx context.Context, tx *dbctx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT count(*), count(DISTINCT lead_id) FROM events`).Scan(&events, &leads)
+	}, dbctx.ReadOnly())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return events, leads
+}
+
+func median(of []float64) float64 {
+	slices.Sort(of)
+	return (of[(len(of)-1)/2] + of[len(of)/2]) / 2
 }
 
 func report(b *testing.B, took []time.Duration) {

@@ -22,7 +22,7 @@ var unmigrated = dbctxtest.New("processes", nil)
 
 func TestTheProcfilesProcessesDeliverALead(t *testing.T) {
 	url := unmigrated.URL(t, dbctx.Postgres)
-	h := &fleet{t: t, folder: t.TempDir(), address: freeAddress(t)}
+	h := &fleet{tb: t, folder: t.TempDir(), address: freeAddress(t)}
 	h.build()
 	h.environ = append(os.Environ(), "PATH="+h.folder+":"+os.Getenv("PATH"), "DATABASE_URL="+url, "ADDR="+h.address,
 		"DB_POOL_SIZE=2", "DB_MAX_OVERFLOW=10", "LOG_LEVEL=warn")
@@ -50,56 +50,56 @@ func TestTheProcfilesProcessesDeliverALead(t *testing.T) {
 
 // fleet is where the processes run.
 type fleet struct {
-	t               *testing.T
+	tb              testing.TB
 	folder, address string
 	environ         []string
 }
 
 func (f *fleet) build() {
-	f.t.Helper()
+	f.tb.Helper()
 	out, err := exec.Command("go", "build", "-o", filepath.Join(f.folder, "leadmill"), "./cmd/leadmill").CombinedOutput()
 	if err != nil {
-		f.t.Fatalf("go build: %v\n%s", err, out)
+		f.tb.Fatalf("go build: %v\n%s", err, out)
 	}
 }
 
 // command is a line of the Procfile, run by a shell as foreman does.
 func (f *fleet) command(line string) *exec.Cmd {
 	c := exec.CommandContext(context.Background(), "sh", "-c", "exec "+line)
-	c.Dir, c.Env, c.Stderr = f.folder, f.environ, &lines{f.t, line}
+	c.Dir, c.Env, c.Stderr = f.folder, f.environ, &lines{f.tb, line}
 	return c
 }
 
 func (f *fleet) run(line string, stdin ...string) string {
-	f.t.Helper()
+	f.tb.Helper()
 	c := f.command(line)
 	c.Stdin = strings.NewReader(strings.Join(stdin, ""))
 	out, err := c.Output()
 	if err != nil {
-		f.t.Fatalf("%s: %v", line, err)
+		f.tb.Fatalf("%s: %v", line, err)
 	}
 	return string(out)
 }
 
 func (f *fleet) start(line string) *exec.Cmd {
-	f.t.Helper()
+	f.tb.Helper()
 	c := f.command(line)
 	if err := c.Start(); err != nil {
-		f.t.Fatal(err)
+		f.tb.Fatal(err)
 	}
-	f.t.Cleanup(func() { _ = c.Process.Kill() })
+	f.tb.Cleanup(func() { _ = c.Process.Kill() })
 	return c
 }
 
 // curl posts a lead as the README does, as soon as web answers, and returns the lead's id: a new lead has the id of its
 // submission.
 func (f *fleet) curl(key, body string) string {
-	f.t.Helper()
+	f.tb.Helper()
 	if _, err := exec.LookPath("curl"); err != nil {
-		f.t.Skip("no curl here, the processes are not tried: apt-get install -y curl")
+		f.tb.Skip("no curl here, the processes are not tried: apt-get install -y curl")
 	}
 	var accepted struct{ ID string }
-	until(f.t, "an answer of web", func() bool {
+	until(f.tb, "an answer of web", func() bool {
 		out, err := exec.Command("curl", "-s", "--fail", "http://"+f.address+"/api/v1/leads", "-H", "Authorization: Bearer "+key,
 			"-H", "Content-Type: application/json", "-H", "Idempotency-Key: once", "-d", body).Output()
 		return err == nil && json.Unmarshal(out, &accepted) == nil
@@ -137,12 +137,12 @@ func freeAddress(t *testing.T) string {
 
 // lines shows what a process complains about.
 type lines struct {
-	t    *testing.T
+	tb   testing.TB
 	name string
 }
 
 // Write is io.Writer.
 func (l *lines) Write(b []byte) (int, error) {
-	l.t.Logf("%s: %s", l.name, strings.TrimSpace(string(b)))
+	l.tb.Logf("%s: %s", l.name, strings.TrimSpace(string(b)))
 	return len(b), nil
 }

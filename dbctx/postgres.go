@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -206,17 +208,14 @@ func (c *pgConn) commit(ctx context.Context, batch []statement) error {
 	}
 	trip := append(batch, statement{sql: "COMMIT"})
 	defer c.engine.echo.trip(ctx, trip, time.Now())
-	var f farewell
-	if ctx.Done() != nil {
-		f.begin(ctx, c)
-	}
+	farewell := c.watch(ctx)
 	results, err := c.send(context.WithoutCancel(ctx), trip)
 	if err == nil {
 		if _, err = c.read(results, batch); err != nil {
 			_ = results.Close()
 		}
 	}
-	f.end(c)
+	farewell.leave()
 	if err != nil {
 		return c.outcome(ctx, err, false)
 	}
@@ -232,47 +231,45 @@ func (c *pgConn) commit(ctx context.Context, batch []statement) error {
 
 // farewell watches over the last writes of a scope.
 type farewell struct {
-	stop        func() bool
-	left, asked chan struct{}
+	c    *pgConn
+	stop func() bool
+	over atomic.Bool
+	end  sync.WaitGroup // of the asking
 }
 
-// begin asks the server to give up the writes when ctx ends, until end is called. A request that comes between two
+// watch asks the server to give up the writes when ctx ends, until leave is called. A request that comes between two
 // messages is lost, hence the repetition; one that comes late would hit the next scope, so the connection is not used again.
 // A server that does not react is left.
-func (f *farewell) begin(ctx context.Context, c *pgConn) {
-	f.left, f.asked = make(chan struct{}), make(chan struct{})
-	f.stop = context.AfterFunc(ctx, func() {
-		defer close(f.asked)
-		f.ask(c)
-	})
+func (c *pgConn) watch(ctx context.Context) *farewell {
+	if ctx.Done() == nil {
+		return nil
+	}
+	f := &farewell{c: c}
+	f.end.Add(1)
+	f.stop = context.AfterFunc(ctx, f.ask)
+	return f
 }
 
-func (f *farewell) end(c *pgConn) {
-	if f.stop == nil {
+func (f *farewell) leave() {
+	if f == nil || f.stop() {
 		return
 	}
-	close(f.left)
-	if !f.stop() {
-		<-f.asked
-		c.spoiled = true
-	}
+	f.over.Store(true)
+	f.end.Wait()
+	f.c.spoiled = true
 }
 
-func (f *farewell) ask(c *pgConn) {
-	_ = c.c.Conn().PgConn().Conn().SetDeadline(time.Now().Add(c.engine.endLimit))
-	limited, cancel := context.WithTimeout(context.Background(), c.engine.endLimit)
+func (f *farewell) ask() {
+	defer f.end.Done()
+	wire := f.c.c.Conn().PgConn()
+	_ = wire.Conn().SetDeadline(time.Now().Add(f.c.engine.endLimit))
+	limited, cancel := context.WithTimeout(context.Background(), f.c.engine.endLimit)
 	defer cancel()
-	again := time.NewTicker(100 * time.Millisecond)
+	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
-	for {
-		_ = c.c.Conn().PgConn().CancelRequest(limited)
-		select {
-		case <-again.C:
-		case <-f.left:
-			return
-		case <-limited.Done():
-			return
-		}
+	for !f.over.Load() && limited.Err() == nil {
+		_ = wire.CancelRequest(limited)
+		<-again.C
 	}
 }
 

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"strings"
 
 	"github.com/leadmill/leadmill/schema"
 )
@@ -19,11 +20,14 @@ func (BenchLead) Kind() string { return "bench_lead" }
 func (BenchLead) Queue() string { return Live }
 
 func benchLead(ctx context.Context, s *Scope, args BenchLead) error {
-	l, err := schema.GetLead(ctx, s.Tx, args.LeadID)
+	l, err := schema.ReadBenchLead(ctx, s.Tx, args.LeadID)
 	if err != nil {
 		return err
 	}
-	schema.SetScore(s.Tx, l.ID, (l.Score+1)%101, s.Now)
-	schema.AddEvents(s.Tx, s.Job.Actor(), s.Now, schema.NewEvent{LeadID: l.ID, Kind: schema.Scored, Data: map[string]any{"by": "bench"}})
+	l.Email, l.State, l.Score = strings.ToLower(l.Email), schema.StateOwned, (l.Score+1)%101
+	schema.SaveBenchLead(s.Tx, args.LeadID, l, s.Now)
+	schema.AddEvents(s.Tx, s.Job.Actor(), s.Now, schema.NewEvent{LeadID: args.LeadID, Kind: schema.Scored, Data: benchScored})
 	return nil
 }
+
+var benchScored = map[string]string{"by": "bench"}

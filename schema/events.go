@@ -41,7 +41,12 @@ type NewEvent struct {
 
 // AddEvents writes events in this order.
 func AddEvents(tx *dbctx.Tx, actor string, at time.Time, events ...NewEvent) {
-	if len(events) == 0 {
+	switch len(events) {
+	case 0:
+		return
+	case 1: // a set of one costs the database a quarter of a job's time
+		e := events[0]
+		tx.Queue(addEvent, e.LeadID, at, e.Kind, actor, string(must(json.Marshal(e.Data))))
 		return
 	}
 	type row struct {
@@ -54,6 +59,8 @@ func AddEvents(tx *dbctx.Tx, actor string, at time.Time, events ...NewEvent) {
 	}
 	tx.Queue(addEvents.on(tx), set(rows), at, actor)
 }
+
+const addEvent = `INSERT INTO events (lead_id, at, kind, actor, data) VALUES ($1, $2, $3, $4, $5)`
 
 var addEvents = both(`INSERT INTO events (lead_id, at, kind, actor, data)
 	SELECT r.lead_id, $2::timestamptz, r.kind, $3::text, r.data

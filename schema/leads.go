@@ -141,11 +141,6 @@ func UnownedLeads(ctx context.Context, tx *dbctx.Tx, limit int) ([]int64, error)
 	return dbctx.All(ctx, tx, scanID, `SELECT id FROM leads WHERE state = 'unowned' ORDER BY id LIMIT $1`, limit)
 }
 
-// SetScore changes a lead's score and nothing else.
-func SetScore(tx *dbctx.Tx, id int64, score int, at time.Time) {
-	tx.Queue(`UPDATE leads SET score = $2, updated_at = $3 WHERE id = $1`, id, score, at)
-}
-
 // HasLeads says whether there is any lead.
 func HasLeads(ctx context.Context, tx *dbctx.Tx) (bool, error) {
 	var any bool

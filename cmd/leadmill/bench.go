@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -25,9 +26,9 @@ func (a *app) benchCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			switch unit {
 			case "job":
-				return a.bench(c.Context(), "job", n, enqueueBenchJobs)
+				return a.bench(c.Context(), "job", n, n, enqueueBenchJobs)
 			case "pipeline":
-				return a.bench(c.Context(), "pipeline", leads, enqueueBenchLeads)
+				return a.bench(c.Context(), "pipeline", leads, (leads+benchChunk-1)/benchChunk, enqueueBenchLeads)
 			}
 			return usagef("--unit is %q, want job or pipeline", unit)
 		},
@@ -51,7 +52,7 @@ type measured struct {
 // enqueuing stores what a benchmark works and its jobs.
 type enqueuing func(ctx context.Context, db *dbctx.DB, q *jobs.Queue, n int) error
 
-func (a *app) bench(ctx context.Context, name string, n int, enqueue enqueuing) error {
+func (a *app) bench(ctx context.Context, name string, n, scopes int, enqueue enqueuing) error {
 	if n < 1 {
 		return usagef("want at least 1")
 	}
@@ -71,19 +72,51 @@ func (a *app) bench(ctx context.Context, name string, n int, enqueue enqueuing) 
 	if err := enqueue(ctx, db, q, n); err != nil {
 		return err
 	}
-	cpu := startCPU(ctx, db)
-	start := time.Now()
-	if err := q.Start(context.WithoutCancel(ctx)); err != nil {
+	m, err := measure(ctx, db, q, name, n, scopes)
+	if err != nil {
 		return err
 	}
-	defer func() { _ = q.Stop(ctx) }()
+	return a.print(m, func() { fmt.Fprintf(a.stdout, "%s: %d in %.2f s, %.0f/s\n", name, n, m.Seconds, m.Rate) })
+}
+
+// measure works what is enqueued. It starts to count when a twentieth is done, so that starting up is no part of it, and
+// stops with the last.
+func measure(ctx context.Context, db *dbctx.DB, q *jobs.Queue, name string, n, scopes int) (m measured, err error) {
+	before := db.Stats().Ended
+	if err := q.Start(context.WithoutCancel(ctx)); err != nil {
+		return m, err
+	}
+	defer func() { err = errors.Join(err, q.Stop(ctx)) }()
+	if err := awaitScopes(ctx, db, before+int64(scopes/20)); err != nil {
+		return m, err
+	}
+	first := db.Stats().Ended - before
+	cpu, start := startCPU(ctx, db), time.Now()
+	if err := awaitScopes(ctx, db, before+int64(scopes)); err != nil {
+		return m, err
+	}
 	if err := awaitIdle(ctx, q); err != nil {
-		return err
+		return m, err
 	}
 	took := time.Since(start).Seconds()
-	m := measured{Name: name, Jobs: n, Seconds: took, Rate: float64(n) / took}
-	m.ClientCPU, m.PgCPU = cpu.each(n)
-	return a.print(m, func() { fmt.Fprintf(a.stdout, "%s: %d in %.2f s, %.0f/s\n", name, n, took, m.Rate) })
+	counted := n - int(first)*n/scopes
+	m = measured{Name: name, Jobs: n, Seconds: took, Rate: float64(counted) / took}
+	m.ClientCPU, m.PgCPU = cpu.each(counted)
+	return m, nil
+}
+
+// awaitScopes waits until so many scopes have ended, without asking the database.
+func awaitScopes(ctx context.Context, db *dbctx.DB, ended int64) error {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for db.Stats().Ended < ended {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return nil
 }
 
 func refuseLeads(ctx context.Context, db *dbctx.DB) error {

@@ -32,6 +32,7 @@ import (
 type Template struct {
 	name    string
 	migrate func(ctx context.Context, db *dbctx.DB) error // nil: the databases are empty
+	server  func() (*postgres, error)
 
 	file     func() ([]byte, error) // the migrated SQLite database
 	database func() (string, error) // name of the migrated PostgreSQL database
@@ -39,7 +40,20 @@ type Template struct {
 
 // New makes a template; one for each package, in a variable. Nothing happens before its first use.
 func New(name string, migrate func(ctx context.Context, db *dbctx.DB) error) *Template {
-	t := &Template{name: name, migrate: migrate}
+	return newTemplate(name, migrate, server)
+}
+
+// Safe are the settings of a server that loses nothing when the power fails, with room for figures to be worth something.
+var Safe = []string{"fsync=on", "full_page_writes=on", "shared_buffers=1GB", "max_wal_size=4GB"}
+
+// NewOn is New on a server of its own with these settings, for tests that measure. The server of TEST_DATABASE_URL is
+// taken as it is.
+func NewOn(name string, migrate func(ctx context.Context, db *dbctx.DB) error, settings ...string) *Template {
+	return newTemplate(name, migrate, sync.OnceValues(func() (*postgres, error) { return findServer(settings) }))
+}
+
+func newTemplate(name string, migrate func(ctx context.Context, db *dbctx.DB) error, server func() (*postgres, error)) *Template {
+	t := &Template{name: name, migrate: migrate, server: server}
 	t.file = sync.OnceValues(t.makeFile)
 	t.database = sync.OnceValues(t.makeDatabase)
 	return t
@@ -183,7 +197,7 @@ func (t *Template) copyFile(tb testing.TB) string {
 var databases atomic.Int64
 
 func (t *Template) makeDatabase() (string, error) {
-	s, err := server()
+	s, err := t.server()
 	if err != nil {
 		return "", err
 	}
@@ -201,7 +215,7 @@ func (t *Template) copyDatabase(tb testing.TB) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s, err := server()
+	s, err := t.server()
 	if err != nil {
 		tb.Fatal(err)
 	}

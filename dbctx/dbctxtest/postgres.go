@@ -36,8 +36,13 @@ func (s *postgres) url(database string) string {
 	return u.String()
 }
 
-// server finds or starts PostgreSQL, once for this process.
+// server is the one that tests share: it forgets what a power cut would take, and is fast.
 var server = sync.OnceValues(func() (*postgres, error) {
+	return findServer([]string{"fsync=off", "full_page_writes=off", "shared_buffers=128MB"})
+})
+
+// findServer finds PostgreSQL, or starts one with these settings.
+func findServer(settings []string) (*postgres, error) {
 	if given := os.Getenv("TEST_DATABASE_URL"); given != "" {
 		u, err := url.Parse(given)
 		if err != nil {
@@ -49,8 +54,8 @@ var server = sync.OnceValues(func() (*postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	return start(bin)
-})
+	return start(bin, settings)
+}
 
 // programs is the folder with initdb and postgres.
 func programs() (string, error) {
@@ -87,7 +92,7 @@ func isFile(path string) bool {
 }
 
 // start runs a server of this process's own in a folder of its own.
-func start(bin string) (*postgres, error) {
+func start(bin string, settings []string) (*postgres, error) {
 	folder, err := os.MkdirTemp(shortTemp(), "leadmill-pg-")
 	if err != nil {
 		return nil, err
@@ -103,7 +108,7 @@ func start(bin string) (*postgres, error) {
 		return nil, fmt.Errorf("initdb: %w: %s", err, bytes.TrimSpace(out))
 	}
 	for range 3 { // another process may take the port before the server does
-		s, err := serve(bin, folder, as)
+		s, err := serve(bin, folder, as, settings)
 		if err == nil {
 			return s, nil
 		}
@@ -123,7 +128,7 @@ func shortTemp() string {
 func dataOf(folder string) string { return filepath.Join(folder, "data") }
 
 // serve starts the server on a random port.
-func serve(bin, folder string, as *syscall.Credential) (*postgres, error) {
+func serve(bin, folder string, as *syscall.Credential, settings []string) (*postgres, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
@@ -133,9 +138,11 @@ func serve(bin, folder string, as *syscall.Credential) (*postgres, error) {
 		return nil, err
 	}
 	defer log.Close()
-	run := command(as, folder, filepath.Join(bin, "postgres"), "-D", dataOf(folder), "-p", strconv.Itoa(port), "-k", folder,
-		"-c", "listen_addresses=127.0.0.1", "-c", "max_connections=500", "-c", "fsync=off", "-c", "full_page_writes=off",
-		"-c", "shared_buffers=128MB")
+	args := []string{"-D", dataOf(folder), "-p", strconv.Itoa(port), "-k", folder}
+	for _, setting := range append([]string{"listen_addresses=127.0.0.1", "max_connections=500"}, settings...) {
+		args = append(args, "-c", setting)
+	}
+	run := command(as, folder, filepath.Join(bin, "postgres"), args...)
 	run.Stdout, run.Stderr = log, log
 	if err := run.Start(); err != nil {
 		return nil, err
