@@ -12,7 +12,7 @@ import (
 )
 
 var (
-	programs = flag.Int("programs", 2000, "how many random programs TestModel runs on each database")
+	programs = flag.Int("programs", share, "how many random programs TestModel runs on each database")
 	seed     = flag.Uint64("seed", 0, "the seed of the first program; 0 means another one each time")
 )
 
