@@ -20,8 +20,13 @@ func (e echo) trip(ctx context.Context, batch []statement, start time.Time) {
 	if e.log == nil {
 		return
 	}
-	took := time.Since(start)
 	for _, s := range batch {
-		e.log.InfoContext(ctx, "sql", "statement", s.sql, "trip", took)
+		e.statement(ctx, s.sql, start)
+	}
+}
+
+func (e echo) statement(ctx context.Context, sql string, start time.Time) {
+	if e.log != nil {
+		e.log.InfoContext(ctx, "sql", "statement", sql, "trip", time.Since(start))
 	}
 }

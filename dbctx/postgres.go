@@ -82,7 +82,7 @@ func (c *pgConn) send(ctx context.Context, batch []statement) (pgx.BatchResults,
 	if !begins {
 		return results, nil
 	}
-	defer c.engine.echo.trip(ctx, []statement{{sql: "BEGIN"}}, start)
+	defer c.engine.echo.statement(ctx, "BEGIN", start)
 	c.tx = results.Tx()
 	_, err := results.Exec()
 	if err == nil && c.options.timeout > 0 {
@@ -321,7 +321,7 @@ func (c *pgConn) rollback(ctx context.Context) {
 	if c.tx == nil || c.c.Conn().IsClosed() || c.c.Conn().PgConn().TxStatus() == 'I' {
 		return
 	}
-	defer c.engine.echo.trip(ctx, []statement{{sql: "ROLLBACK"}}, time.Now())
+	defer c.engine.echo.statement(ctx, "ROLLBACK", time.Now())
 	if _, err := c.c.Exec(ctx, "ROLLBACK"); err != nil {
 		c.destroy()
 	}

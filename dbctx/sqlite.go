@@ -139,9 +139,11 @@ func (c *liteConn) begin(ctx context.Context) (err error) {
 	if c.tx != nil {
 		return nil
 	}
-	defer c.echo.trip(ctx, []statement{{sql: "BEGIN"}}, time.Now())
-	if err := c.setPatience(ctx, c.timeout); err != nil {
-		return err
+	defer c.echo.statement(ctx, "BEGIN", time.Now())
+	if c.timeout > 0 {
+		if err := c.setPatience(ctx, c.timeout); err != nil {
+			return err
+		}
 	}
 	detached, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, cancel)
@@ -159,9 +161,6 @@ const litePatience = 10 * time.Second
 
 // setPatience changes that for a scope with a limit.
 func (c *liteConn) setPatience(ctx context.Context, d time.Duration) error {
-	if c.timeout == 0 {
-		return nil
-	}
 	_, err := c.c.ExecContext(ctx, fmt.Sprintf("PRAGMA busy_timeout = %d", d.Milliseconds()))
 	return err
 }
@@ -169,7 +168,7 @@ func (c *liteConn) setPatience(ctx context.Context, d time.Duration) error {
 // limited is ctx with the limit of a statement. done ends it; it starts the limit of the pause behind the statement.
 func (c *liteConn) limited(ctx context.Context) (limited context.Context, done context.CancelFunc) {
 	if c.timeout == 0 {
-		return ctx, func() {}
+		return ctx, unlimited
 	}
 	if c.idle != nil {
 		c.idle.Stop()
@@ -180,6 +179,8 @@ func (c *liteConn) limited(ctx context.Context) (limited context.Context, done c
 		c.idle = time.AfterFunc(c.timeout, c.end) // database/sql rolls back
 	}
 }
+
+func unlimited() {}
 
 // overdue names an error that comes from the limit. The driver tells only that it was interrupted.
 func (c *liteConn) overdue(limited context.Context, err error) error {
@@ -205,7 +206,7 @@ func (c *liteConn) exec(ctx context.Context, batch []statement) (n int64, err er
 }
 
 func (c *liteConn) one(ctx context.Context, s statement) (int64, error) {
-	defer c.echo.trip(ctx, []statement{s}, time.Now())
+	defer c.echo.statement(ctx, s.sql, time.Now())
 	limited, done := c.limited(ctx)
 	defer done()
 	result, err := c.tx.ExecContext(limited, s.sql, liteArgs(s.args)...)
@@ -220,7 +221,7 @@ func (c *liteConn) query(ctx context.Context, batch []statement) (rows, error) {
 	if _, err := c.exec(ctx, batch[:len(batch)-1]); err != nil {
 		return nil, err
 	}
-	defer c.echo.trip(ctx, batch[len(batch)-1:], time.Now())
+	defer c.echo.statement(ctx, last.sql, time.Now())
 	limited, done := c.limited(ctx)
 	found, err := c.tx.QueryContext(limited, last.sql, liteArgs(last.args)...)
 	if err != nil {
@@ -240,14 +241,14 @@ func (c *liteConn) commit(ctx context.Context, batch []statement) error {
 	if err := whyEnded(ctx); err != nil {
 		return err
 	}
-	defer c.echo.trip(ctx, []statement{{sql: "COMMIT"}}, time.Now())
+	defer c.echo.statement(ctx, "COMMIT", time.Now())
 	return c.overdue(ctx, c.tx.Commit()) // the driver rolls back if it fails
 }
 
 // rollback cannot fail in a way that matters: database/sql throws a connection away that cannot be rolled back.
 func (c *liteConn) rollback(ctx context.Context) {
 	if c.tx != nil {
-		defer c.echo.trip(ctx, []statement{{sql: "ROLLBACK"}}, time.Now())
+		defer c.echo.statement(ctx, "ROLLBACK", time.Now())
 		_ = c.tx.Rollback()
 	}
 }
@@ -259,8 +260,10 @@ func (c *liteConn) release() {
 	if c.end != nil {
 		c.end()
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	_ = c.setPatience(ctx, litePatience)
+	if c.timeout > 0 {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = c.setPatience(ctx, litePatience)
+	}
 	_ = c.c.Close()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -11,22 +12,34 @@ import (
 // they compare as text.
 const liteTime = "2006-01-02 15:04:05.000000+00:00"
 
-// liteArgs writes times in that form and leaves the rest to the driver.
+// liteArgs writes times in that form and leaves the rest to the driver. The caller's slice stays as it is.
 func liteArgs(args []any) []any {
-	converted := make([]any, len(args))
+	converted := args
 	for i, arg := range args {
-		switch v := arg.(type) {
-		case time.Time:
-			converted[i] = v.UTC().Format(liteTime)
-		case *time.Time:
-			if v != nil {
-				converted[i] = v.UTC().Format(liteTime)
-			}
-		default:
-			converted[i] = arg
+		text, is := liteText(arg)
+		if !is {
+			continue
 		}
+		if &converted[0] == &args[0] {
+			converted = slices.Clone(args)
+		}
+		converted[i] = text
 	}
 	return converted
+}
+
+// liteText is a time as it is stored; a nil pointer is NULL.
+func liteText(arg any) (text any, is bool) {
+	switch v := arg.(type) {
+	case time.Time:
+		return v.UTC().Format(liteTime), true
+	case *time.Time:
+		if v == nil {
+			return nil, true
+		}
+		return v.UTC().Format(liteTime), true
+	}
+	return nil, false
 }
 
 // liteRows read under the limit of their statement.
