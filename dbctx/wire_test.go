@@ -268,7 +268,7 @@ func (l *lane) try(t *testing.T, f fault, clean [2]string, answers *tally) {
 			return
 		}
 		l.judge(t, f, s, err, found)
-		l.expectUsable(t, f, err)
+		l.expectUsable(t, f, err, struck)
 		if struck {
 			answers.add(err, found)
 			return
@@ -318,11 +318,12 @@ func (l *lane) expectGone(t *testing.T, f fault, pid uint32) {
 	}
 }
 
-// expectUsable runs another scope. Where the wire was cut behind the end of a scope, a pool that does not ping cannot know,
-// and one scope may find out.
-func (l *lane) expectUsable(t *testing.T, f fault, before error) {
+// expectUsable runs another scope. Where the wire was cut behind the end of a scope, by the fault or because the story had
+// ended at its limit before the fault came, a pool that does not ping cannot know, and one scope may find out.
+func (l *lane) expectUsable(t *testing.T, f fault, before error, struck bool) {
 	err := l.runPlain()
-	if before == nil && (f.harm == cutBefore || f.harm == cutAfter) && dbctx.IsUnavailable(err) {
+	cutBehind := !struck || before == nil && (f.harm == cutBefore || f.harm == cutAfter)
+	if cutBehind && dbctx.IsUnavailable(err) {
 		err = l.runPlain()
 	}
 	if err != nil {
