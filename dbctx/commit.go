@@ -20,9 +20,9 @@ func (s *session) commit(ctx context.Context) error {
 	if errors.Is(err, ErrCommitUnknown) {
 		err = s.resolve(ctx, err)
 	} else if err != nil {
-		ctx, cancel := s.db.ending(ctx)
+		ending, cancel := s.db.ending(ctx)
 		defer cancel()
-		s.conn.rollback(ctx)
+		s.conn.rollback(ending)
 	}
 	switch {
 	case err == nil:
@@ -31,7 +31,10 @@ func (s *session) commit(ctx context.Context) error {
 	case errors.Is(err, ErrAlreadyDone):
 		return err
 	}
-	return fmt.Errorf("commit: %w", s.overdue(err))
+	if ctx.Err() == nil { // else it was the server that gave up for its sake
+		err = s.overdue(err)
+	}
+	return fmt.Errorf("commit: %w", err)
 }
 
 // lostCommit is an error of which nobody knows whether COMMIT came before it.

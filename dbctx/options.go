@@ -63,7 +63,7 @@ func Timeout(d time.Duration) Option {
 // random so that the two that met do not meet again. fn must be able to run again: what it changed outside the database is
 // its own to take back. A nested Run is never repeated by itself, only with the outermost one.
 func Retry(n int) Option {
-	return func(o options) options { o.retries = n; return o }
+	return func(o options) options { o.retries = max(n, 0); return o }
 }
 
 // collect applies options. Those that contradict each other are an error.
