@@ -68,7 +68,7 @@ func IsUnavailable(err error) bool {
 		return true
 	case errors.As(err, &pg):
 		return strings.HasPrefix(pg.Code, "08") || slices.Contains(awayCodes, pg.Code)
-	case errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
+	case errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.Is(err, pgconn.ErrConnClosed):
 		return true
 	case errors.As(err, &lite):
 		return slices.Contains([]int{lib.SQLITE_BUSY, lib.SQLITE_FULL, lib.SQLITE_CANTOPEN, lib.SQLITE_IOERR}, lite.Code()&0xff)

@@ -206,16 +206,12 @@ func (c *pgConn) commit(ctx context.Context, batch []statement) error {
 	if c.tx == nil && len(batch) == 0 {
 		return nil
 	}
+	if c.c.Conn().IsClosed() { // while nobody looked; nothing of it leaves
+		return pgconn.ErrConnClosed
+	}
 	trip := append(batch, statement{sql: "COMMIT"})
 	defer c.engine.echo.trip(ctx, trip, time.Now())
-	farewell := c.watch(ctx)
-	results, err := c.send(context.WithoutCancel(ctx), trip)
-	if err == nil {
-		if _, err = c.read(results, batch); err != nil {
-			_ = results.Close()
-		}
-	}
-	farewell.leave()
+	results, err := c.sendLast(ctx, trip)
 	if err != nil {
 		return c.outcome(ctx, err, false)
 	}
@@ -227,6 +223,21 @@ func (c *pgConn) commit(ctx context.Context, batch []statement) error {
 	}
 	_ = wire.SetDeadline(time.Time{})
 	return c.outcome(ctx, err, true)
+}
+
+// sendLast sends a trip that ends with COMMIT, and reads the answers to the writes in front of it. Its watch ends behind a
+// panic too: nobody may watch over a connection that has gone home.
+func (c *pgConn) sendLast(ctx context.Context, trip []statement) (pgx.BatchResults, error) {
+	defer c.watch(ctx).leave()
+	results, err := c.send(context.WithoutCancel(ctx), trip)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.read(results, trip[:len(trip)-1]); err != nil {
+		_ = results.Close()
+		return nil, err
+	}
+	return results, nil
 }
 
 // farewell watches over the last writes of a scope.
@@ -286,7 +297,8 @@ func committed(results pgx.BatchResults) error {
 // writes had been answered.
 //
 // A server that answers with an error has not committed; only a FATAL one in answer to COMMIT itself may come after the
-// fact. What failed before it was sent has not committed either. Everything else is a lost wire.
+// fact. What failed before it was sent has not committed either. Everything else is a lost wire; of one that is lost while
+// it reads, pgx may tell only that the connection is closed, and that it is safe to try again, which it is not.
 func (c *pgConn) outcome(ctx context.Context, err error, atCommit bool) error {
 	var answered *pgconn.PgError
 	var unsent pgx.ErrPreprocessingBatch
@@ -295,7 +307,7 @@ func (c *pgConn) outcome(ctx context.Context, err error, atCommit bool) error {
 		return err
 	case errors.As(err, &answered) && answered.Code == statementTimeout && ctx.Err() != nil: // we asked for it
 		return fmt.Errorf("%w: %w", whyEnded(ctx), err)
-	case errors.As(err, &unsent), pgconn.SafeToRetry(err):
+	case errors.As(err, &unsent), pgconn.SafeToRetry(err) && !errors.Is(err, pgconn.ErrConnClosed):
 		return err
 	case answered == nil && !c.c.Conn().IsClosed(): // the driver did not send it
 		return err

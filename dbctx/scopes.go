@@ -88,8 +88,20 @@ func (o *scopes) arm() {
 	o.watch.Reset(o.limit)
 }
 
-// look logs scopes that have been open for too long, each once, with who opened it.
+// look logs scopes that have held a connection for too long, each once, with who opened it.
 func (o *scopes) look() {
+	for _, long := range o.overlong() { // not under the lock: a logger may be slow, or ask for Stats
+		o.log.Warn("a scope is open for long: it holds a connection, and the locks of what it wrote", "for", long.age, "at", long.at)
+	}
+}
+
+type overlong struct {
+	age time.Duration
+	at  string
+}
+
+// overlong returns those that nobody was told of, and sets the watch for the next.
+func (o *scopes) overlong() (found []overlong) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	next := o.limit
@@ -99,15 +111,16 @@ func (o *scopes) look() {
 			next = o.limit - age
 			break
 		}
-		if !s.warned {
+		if !s.warned && s.holds.Load() {
 			s.warned = true
-			o.log.Warn("a scope is open for long: it holds a connection, and the locks of what it wrote", "for", age.Round(time.Millisecond), "at", s.at())
+			found = append(found, overlong{age.Round(time.Millisecond), s.at()})
 		}
 	}
 	o.watching = o.open > 0 && !o.closed
 	if o.watching {
 		o.watch.Reset(next)
 	}
+	return found
 }
 
 func (o *scopes) close() {
@@ -119,24 +132,24 @@ func (o *scopes) close() {
 	}
 }
 
-// crowd says who has the connections.
-func (o *scopes) crowd() string {
+// crowd says who has the places behind a gate.
+func (o *scopes) crowd(g *gate) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for s := o.first; s != nil; s = s.after {
-		if s.holds.Load() {
+		if s.holds.Load() && s.gate() == g {
 			return fmt.Sprintf("%d scopes open, the oldest since %s at %s", o.open, s.began.UTC().Format(time.RFC3339), s.at())
 		}
 	}
 	return fmt.Sprintf("%d scopes open", o.open)
 }
 
-// heldBy says whether a goroutine has an open scope with a connection.
-func (o *scopes) heldBy(owner uintptr) bool {
+// heldBy says whether a goroutine has an open scope with a place behind a gate.
+func (o *scopes) heldBy(owner uintptr, g *gate) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for s := o.first; s != nil; s = s.after {
-		if s.owner == owner && s.holds.Load() {
+		if s.owner == owner && s.holds.Load() && s.gate() == g {
 			return true
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -103,7 +104,8 @@ func (s *session) undo(ctx context.Context, before mark, name string) {
 	ctx, cancel := s.db.ending(ctx)
 	defer cancel()
 	if _, err := s.conn.exec(ctx, []statement{{sql: "ROLLBACK TO SAVEPOINT " + name}}); err != nil {
-		if s.failed == nil || IsUnavailable(err) { // a lost wire is the better reason
+		// A wire that is lost now is the better reason; one that was closed already has had its own.
+		if s.failed == nil || IsUnavailable(err) && !errors.Is(err, pgconn.ErrConnClosed) {
 			s.failed = err
 		}
 		return
@@ -144,21 +146,21 @@ func (s *session) connect(ctx context.Context) error {
 	if s.conn != nil {
 		return nil
 	}
-	err := s.db.gate(s.options.readOnly).enter(ctx, func() error {
-		if s.db.scopes.heldBy(s.owner) { // it would wait for itself
+	err := s.gate().enter(ctx, func() error {
+		if s.db.scopes.heldBy(s.owner, s.gate()) { // it would wait for itself
 			return ErrScopeInScope
 		}
 		return nil
 	})
 	if errors.Is(err, ErrNoConnection) {
-		err = fmt.Errorf("%w within %s; %s", ErrNoConnection, s.db.wait, s.db.scopes.crowd())
+		err = fmt.Errorf("%w within %s; %s", ErrNoConnection, s.db.wait, s.db.scopes.crowd(s.gate()))
 	}
 	if err != nil {
 		return s.refuse(err)
 	}
 	c, err := s.db.engine.acquire(ctx, s.options)
 	if err != nil {
-		s.db.gate(s.options.readOnly).leave()
+		s.gate().leave()
 		return s.refuse(s.db.noConn(ctx, err))
 	}
 	s.conn = c
@@ -169,9 +171,13 @@ func (s *session) connect(ctx context.Context) error {
 // disconnect gives the connection back.
 func (s *session) disconnect() {
 	s.conn.release()
+	s.conn = nil
 	s.holds.Store(false)
-	s.db.gate(s.options.readOnly).leave()
+	s.gate().leave()
 }
+
+// gate is the one that the session's connection is behind.
+func (s *session) gate() *gate { return s.db.gate(s.options.readOnly) }
 
 // prepare makes the way free for a statement: it takes the connection and sends the savepoints that are waiting.
 // They travel ahead, so that whatever fails in a nested scope fails behind its savepoint.
