@@ -8,16 +8,17 @@ import (
 // scopeKey finds the innermost open scope in a context.
 type scopeKey struct{}
 
-// scopeContext is the context that fn is called with. It lives in its Tx, so that it costs nothing by itself.
+// scopeContext is the context that fn is called with, or one of Bind. The former lives in its Tx, so that it costs nothing by
+// itself.
 type scopeContext struct {
 	context.Context
 	tx *Tx
 }
 
-// Value finds the scope.
+// Value finds itself.
 func (c *scopeContext) Value(key any) any {
 	if key == (scopeKey{}) {
-		return c.tx
+		return c
 	}
 	return c.Context.Value(key)
 }
@@ -30,24 +31,29 @@ func Bind(ctx context.Context, tx *Tx) context.Context { return &scopeContext{ct
 // openScope is the innermost scope on db that ctx belongs to and that has not ended altogether; nil if there is none.
 func openScope(ctx context.Context, db *DB) *Tx {
 	for {
-		tx, ok := ctx.Value(scopeKey{}).(*Tx)
+		c, ok := ctx.Value(scopeKey{}).(*scopeContext)
 		if !ok {
 			return nil
 		}
-		if tx.s.db == db && !tx.s.ended.Load() {
-			return tx
+		if c.tx.s.db == db && !c.tx.s.ended.Load() {
+			return c.tx
 		}
-		ctx = tx.ctx.Context // on another database, or over
+		ctx = c.Context // on another database, or over
 	}
 }
 
 // guard says why a Tx cannot be used. What is offended is the whole scope: it rolls back, whatever becomes of the error.
 func (tx *Tx) guard() error {
-	switch {
-	case tx.ended.Load():
+	if tx.ended.Load() {
 		return tx.s.offend(ErrTxDone)
-	case tx.s.owner != goroutine():
-		return tx.s.offend(ErrOtherGoroutine)
+	}
+	return tx.s.guard()
+}
+
+// guard says whether another goroutine than its own uses the session.
+func (s *session) guard() error {
+	if s.owner != goroutine() {
+		return s.offend(ErrOtherGoroutine)
 	}
 	return nil
 }
@@ -73,16 +79,16 @@ type transport struct{ base http.RoundTripper }
 // RoundTrip refuses, or passes the request on.
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	for ctx := r.Context(); ; {
-		tx, ok := ctx.Value(scopeKey{}).(*Tx)
+		c, ok := ctx.Value(scopeKey{}).(*scopeContext)
 		if !ok {
 			return t.base.RoundTrip(r)
 		}
-		if !tx.s.ended.Load() {
+		if s := c.tx.s; !s.ended.Load() {
 			if r.Body != nil {
 				_ = r.Body.Close() // a RoundTripper must
 			}
-			return nil, tx.s.offend(ErrCallInScope)
+			return nil, s.offend(ErrCallInScope)
 		}
-		ctx = tx.ctx.Context
+		ctx = c.Context
 	}
 }

@@ -14,8 +14,8 @@ import (
 var plants = []dbctxtest.Bug{
 	{
 		Name: "commit after an error", File: "run.go",
-		Old: "	if err != nil && !keep {\n		s.rollback(ctx)",
-		New: "	if err != nil && !keep && s.failed != nil {\n		s.rollback(ctx)",
+		Old: "	if err != nil && !keep {\n		finished = true",
+		New: "	if err != nil && !keep && s.failed != nil {\n		finished = true",
 	},
 	{
 		Name: "the hook of a savepoint that was rolled back fires", File: "session.go",
@@ -79,8 +79,8 @@ var plants = []dbctxtest.Bug{
 	},
 	{
 		Name: "hooks run before the commit", File: "run.go",
-		Old: "	if failed := s.commit(ctx); failed != nil {\n		return failed, isVictim(failed)\n	}\n	for _, hook := range s.hooks {\n		s.runHook(hook)\n	}\n",
-		New: "	for _, hook := range s.hooks {\n		s.runHook(hook)\n	}\n	if failed := s.commit(ctx); failed != nil {\n		return failed, isVictim(failed)\n	}\n",
+		Old: "	failed := s.commit(ctx)",
+		New: "	for _, hook := range s.hooks {\n		s.runHook(hook)\n	}\n	s.hooks = nil\n	failed := s.commit(ctx)",
 	},
 	{
 		Name: "a victim is run once too often", File: "run.go",
@@ -89,8 +89,8 @@ var plants = []dbctxtest.Bug{
 	},
 	{
 		Name: "another goroutine may use the Tx", File: "guard.go",
-		Old: "	case tx.s.owner != goroutine():\n		return tx.s.offend(ErrOtherGoroutine)\n",
-		New: "",
+		Old: "		return s.offend(ErrOtherGoroutine)\n",
+		New: "		return nil\n",
 	},
 	{
 		Name: "rows stay open behind their scope", File: "tx.go",

@@ -64,12 +64,15 @@ func (r *Rows) Err() error {
 	if offence := r.tx.s.offence.Load(); offence != nil {
 		return *offence
 	}
+	if err := r.tx.s.guard(); err != nil {
+		return err
+	}
 	return r.tx.s.overdue(r.rows.Err())
 }
 
 // Close ends the rows. More than once is fine. An error that they held back fails the scope.
 func (r *Rows) Close() {
-	if r.closed {
+	if r.tx.s.guard() != nil || r.closed {
 		return
 	}
 	r.closed = true

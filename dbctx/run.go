@@ -71,13 +71,15 @@ func (db *DB) run(ctx context.Context, fn func(context.Context, *Tx) error, o op
 		db.spans.end(s, err, finished)
 	}()
 	keep, err := s.scope(ctx, &s.outermost, fn, o)
-	finished = true
 	s.ended.Store(true)
 	if err != nil && !keep {
+		finished = true
 		s.rollback(ctx)
 		return err, isVictim(err) || isVictim(s.failed)
 	}
-	if failed := s.commit(ctx); failed != nil {
+	failed := s.commit(ctx) // may panic: arguments have code of their own
+	finished = true
+	if failed != nil {
 		return failed, isVictim(failed)
 	}
 	for _, hook := range s.hooks {

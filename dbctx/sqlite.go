@@ -187,7 +187,8 @@ func (c *liteConn) overdue(limited context.Context, err error) error {
 	switch {
 	case err == nil || c.timeout == 0:
 		return err
-	case context.Cause(limited) == errOverdue, errors.Is(err, sql.ErrTxDone):
+	case context.Cause(limited) == errOverdue, errors.Is(err, sql.ErrTxDone), // by the pause, or just about to be
+		errors.Is(err, context.Canceled) && limited.Err() == nil:
 		return fmt.Errorf("%w: %w", errOverdue, err)
 	}
 	return err
@@ -207,9 +208,13 @@ func (c *liteConn) exec(ctx context.Context, batch []statement) (n int64, err er
 
 func (c *liteConn) one(ctx context.Context, s statement) (int64, error) {
 	defer c.echo.statement(ctx, s.sql, time.Now())
+	args, err := liteArgs(s.args)
+	if err != nil {
+		return 0, err
+	}
 	limited, done := c.limited(ctx)
 	defer done()
-	result, err := c.tx.ExecContext(limited, s.sql, liteArgs(s.args)...)
+	result, err := c.tx.ExecContext(limited, s.sql, args...)
 	if err != nil {
 		return 0, c.overdue(limited, err)
 	}
@@ -222,8 +227,12 @@ func (c *liteConn) query(ctx context.Context, batch []statement) (rows, error) {
 		return nil, err
 	}
 	defer c.echo.statement(ctx, last.sql, time.Now())
+	args, err := liteArgs(last.args)
+	if err != nil {
+		return nil, err
+	}
 	limited, done := c.limited(ctx)
-	found, err := c.tx.QueryContext(limited, last.sql, liteArgs(last.args)...)
+	found, err := c.tx.QueryContext(limited, last.sql, args...)
 	if err != nil {
 		defer done()
 		return nil, c.overdue(limited, err)

@@ -3,6 +3,7 @@ package dbctx
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"slices"
 	"time"
@@ -13,19 +14,39 @@ import (
 const liteTime = "2006-01-02 15:04:05.000000+00:00"
 
 // liteArgs writes times in that form and leaves the rest to the driver. The caller's slice stays as it is.
-func liteArgs(args []any) []any {
-	converted := args
+func liteArgs(args []any) (converted []any, err error) {
+	converted = args
 	for i, arg := range args {
-		text, is := liteText(arg)
+		own, is, err := liteArg(arg)
+		if err != nil {
+			return nil, fmt.Errorf("argument %d: %w", i+1, err)
+		}
 		if !is {
 			continue
 		}
 		if &converted[0] == &args[0] {
 			converted = slices.Clone(args)
 		}
-		converted[i] = text
+		converted[i] = own
 	}
-	return converted
+	return converted, nil
+}
+
+// liteArg is an argument as it is stored, if that is not as it is. One that has code of its own runs it here: database/sql runs
+// it under a lock, which a panic leaves locked, and the rollback would wait for it for ever.
+func liteArg(arg any) (own any, is bool, err error) {
+	theirs, is := arg.(driver.Valuer)
+	if !is {
+		own, is = liteText(arg)
+		return own, is, nil
+	}
+	if own, err = driver.DefaultParameterConverter.ConvertValue(theirs); err != nil {
+		return nil, false, err
+	}
+	if text, is := liteText(own); is {
+		own = text
+	}
+	return own, true, nil
 }
 
 // liteText is a time as it is stored; a nil pointer is NULL.
@@ -68,11 +89,29 @@ func (r *liteRows) Scan(dest ...any) error {
 			own[i] = timeScanner{one: v}
 		case **time.Time:
 			own[i] = timeScanner{maybe: v}
+		case sql.Scanner:
+			own[i] = new(any)
 		default:
 			own[i] = d
 		}
 	}
-	return r.Rows.Scan(own...)
+	if err := r.Rows.Scan(own...); err != nil {
+		return err
+	}
+	return handOver(own, dest)
+}
+
+// handOver lets those read that have code of their own. While database/sql reads it holds a lock, which a panic leaves locked,
+// and Close would wait for it for ever.
+func handOver(own, dest []any) error {
+	for i, d := range dest {
+		if theirs, ok := d.(sql.Scanner); ok {
+			if err := theirs.Scan(*own[i].(*any)); err != nil {
+				return fmt.Errorf("column %d: %w", i+1, err)
+			}
+		}
+	}
+	return nil
 }
 
 // timeScanner reads into a time, or into a pointer that NULL leaves nil.
