@@ -64,6 +64,7 @@ const (
 type databaseCollector struct {
 	db                                           *dbctx.DB
 	jobs, oldest, connections, waits, waitsTaken *prometheus.Desc
+	scopes, oldestScope, lengths                 *prometheus.Desc
 	mu                                           sync.Mutex
 	counted                                      time.Time
 	counts                                       []schema.JobCount
@@ -81,12 +82,15 @@ func newDatabaseCollector(db *dbctx.DB) *databaseCollector {
 		connections: desc("db_connections", "Connections of the pool.", "state"),
 		waits:       desc("db_waits_total", "Scopes that waited for a connection."),
 		waitsTaken:  desc("db_wait_seconds_total", "How long they waited."),
+		scopes:      desc("db_scopes", "Scopes that are open now, with a connection or not yet."),
+		oldestScope: desc("db_oldest_scope_seconds", "How long the oldest of them has been open; 0 if none is."),
+		lengths:     desc("db_scope_seconds", "How long scopes were open that have ended."),
 	}
 }
 
 // Describe names the series.
 func (c *databaseCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.jobs, c.oldest, c.connections, c.waits, c.waitsTaken} {
+	for _, d := range []*prometheus.Desc{c.jobs, c.oldest, c.connections, c.waits, c.waitsTaken, c.scopes, c.oldestScope, c.lengths} {
 		ch <- d
 	}
 }
@@ -102,6 +106,9 @@ func (c *databaseCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.connections, float64(s.Max), "max")
 	ch <- prometheus.MustNewConstMetric(c.waits, prometheus.CounterValue, float64(s.Waits))
 	ch <- prometheus.MustNewConstMetric(c.waitsTaken, prometheus.CounterValue, s.Wait.Seconds())
+	gauge(c.scopes, float64(s.Scopes))
+	gauge(c.oldestScope, s.Oldest.Seconds())
+	ch <- prometheus.MustNewConstHistogram(c.lengths, uint64(s.Ended), s.Length.Seconds(), cumulative(s))
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -116,6 +123,17 @@ func (c *databaseCollector) Collect(ch chan<- prometheus.Metric) {
 		waited = max(0, time.Since(*c.waitingSince).Seconds())
 	}
 	gauge(c.oldest, waited)
+}
+
+// cumulative counts scopes as Prometheus does: those up to each bound, the shorter ones included.
+func cumulative(s dbctx.Stats) map[float64]uint64 {
+	buckets := make(map[float64]uint64, len(dbctx.LengthBounds))
+	var sum uint64
+	for i, bound := range dbctx.LengthBounds {
+		sum += uint64(s.Lengths[i])
+		buckets[bound.Seconds()] = sum
+	}
+	return buckets
 }
 
 func (c *databaseCollector) refresh() error {
