@@ -85,45 +85,59 @@ func below(ctx context.Context, db *dbctx.DB, tx *dbctx.Tx, depth int, fn func(c
 
 func TestRowsBelongToTheGoroutineOfTheirScope(t *testing.T) {
 	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
-		for name, use := range map[string]func(rows *dbctx.Rows, row *dbctx.Row) error{
-			"Next": func(rows *dbctx.Rows, _ *dbctx.Row) error {
+		for name, use := range map[string]func(rows *dbctx.Rows) error{
+			"Next": func(rows *dbctx.Rows) error {
 				if rows.Next() {
 					return nil
 				}
 				return rows.Err()
 			},
-			"Scan":     func(rows *dbctx.Rows, _ *dbctx.Row) error { return rows.Scan(new(int64)) },
-			"Err":      func(rows *dbctx.Rows, _ *dbctx.Row) error { return rows.Err() },
-			"Close":    func(rows *dbctx.Rows, _ *dbctx.Row) error { rows.Close(); return rows.Err() },
-			"Row.Scan": func(_ *dbctx.Rows, row *dbctx.Row) error { return row.Scan(new(int64)) },
+			"Scan":  func(rows *dbctx.Rows) error { return rows.Scan(new(int64)) },
+			"Err":   func(rows *dbctx.Rows) error { return rows.Err() },
+			"Close": func(rows *dbctx.Rows) error { rows.Close(); return dbctx.ErrOtherGoroutine },
 		} {
-			err := dbctx.Run(t.Context(), db, func(ctx context.Context, tx *dbctx.Tx) error {
-				tx.Queue(addNote, 1, "a")
-				var rows *dbctx.Rows
-				var row *dbctx.Row
-				if name == "Row.Scan" {
-					row = tx.QueryRow(ctx, `SELECT 1`)
-				} else {
-					var err error
-					if rows, err = tx.Query(ctx, `SELECT 1 UNION SELECT 2 UNION SELECT 3`); err != nil {
+			for _, meanwhile := range []bool{false, true} {
+				err := dbctx.Run(t.Context(), db, func(ctx context.Context, tx *dbctx.Tx) error {
+					tx.Queue(addNote, 1, "a")
+					rows, err := tx.Query(ctx, `SELECT 1 UNION SELECT 2 UNION SELECT 3`)
+					if err != nil {
 						return err
 					}
 					rows.Next()
+					theirs := make(chan error)
+					go func() { theirs <- use(rows) }()
+					if meanwhile {
+						_ = rows.Scan(new(int64))
+						rows.Close()
+					}
+					if err := <-theirs; !errors.Is(err, dbctx.ErrOtherGoroutine) {
+						t.Errorf("%s from another goroutine, meanwhile used %v = %v, want ErrOtherGoroutine", name, meanwhile, err)
+					}
+					return nil
+				})
+				if !errors.Is(err, dbctx.ErrOtherGoroutine) {
+					t.Errorf("%s, meanwhile used %v: Run = %v, want ErrOtherGoroutine", name, meanwhile, err)
 				}
-				theirs := make(chan error)
-				go func() { theirs <- use(rows, row) }()
-				if rows != nil { // meanwhile
-					_ = rows.Scan(new(int64))
-					rows.Close()
-				}
-				if err := <-theirs; !errors.Is(err, dbctx.ErrOtherGoroutine) {
-					t.Errorf("%s from another goroutine = %v, want ErrOtherGoroutine", name, err)
-				}
-				return nil
-			})
-			if !errors.Is(err, dbctx.ErrOtherGoroutine) {
-				t.Errorf("%s: Run = %v, want ErrOtherGoroutine", name, err)
 			}
+		}
+		expect(t, db)
+	})
+}
+
+func TestARowBelongsToTheGoroutineOfItsScope(t *testing.T) {
+	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		err := dbctx.Run(t.Context(), db, func(ctx context.Context, tx *dbctx.Tx) error {
+			tx.Queue(addNote, 1, "a")
+			row := tx.QueryRow(ctx, `SELECT 1`)
+			elsewhere(func() {
+				if err := row.Scan(new(int64)); !errors.Is(err, dbctx.ErrOtherGoroutine) {
+					t.Errorf("Scan from another goroutine = %v, want ErrOtherGoroutine", err)
+				}
+			})
+			return nil
+		})
+		if !errors.Is(err, dbctx.ErrOtherGoroutine) {
+			t.Errorf("Run = %v, want ErrOtherGoroutine", err)
 		}
 		expect(t, db)
 	})
@@ -199,7 +213,7 @@ func TestANestedTxUsedBehindItsEndTakesEverythingBack(t *testing.T) {
 				if err := use(ctx, late); !errors.Is(err, dbctx.ErrTxDone) {
 					t.Errorf("%s behind the end of the nested scope = %v, want ErrTxDone", name, err)
 				}
-				if _, err := count(ctx, tx); !errors.Is(err, dbctx.ErrTxDone) {
+				if err := add(2)(ctx, tx); !errors.Is(err, dbctx.ErrTxDone) {
 					t.Errorf("%s: the next statement = %v, want ErrTxDone at once", name, err)
 				}
 				return nil

@@ -165,6 +165,9 @@ var endless = map[dbctx.Dialect]string{
 	dbctx.SQLite:   `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n`,
 }
 
+// endlessRows are many before the limit comes.
+const endlessRows = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n`
+
 // tight is a limit that is meant to be reached, ample one that is not.
 const tight, ample = 50 * time.Millisecond, 10 * time.Second
 
@@ -185,8 +188,8 @@ func TestAStatementIsStoppedAtItsLimit(t *testing.T) {
 			},
 			"queued":                 func(_ context.Context, tx *dbctx.Tx) error { tx.Queue(statement); return nil },
 			"its error is swallowed": func(ctx context.Context, tx *dbctx.Tx) error { _, _ = tx.Exec(ctx, statement); return nil },
-			"rows that are read": func(ctx context.Context, tx *dbctx.Tx) error {
-				rows, err := tx.Query(ctx, statement)
+			"rows that never end": func(ctx context.Context, tx *dbctx.Tx) error {
+				rows, err := tx.Query(ctx, endlessRows)
 				if err != nil {
 					return err
 				}
