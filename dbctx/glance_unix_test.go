@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"net"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 )
@@ -128,9 +129,18 @@ func TestAGlanceSeesTheEnd(t *testing.T) {
 func TestAGlanceWaitsForNobody(t *testing.T) {
 	t.Parallel()
 	ours, theirs := pair(t, "tcp", "127.0.0.1:0")
-	read := make(chan struct{})
-	go func() { defer close(read); _, _ = ours.Read(make([]byte, 1)) }()
-	seen := make(chan sight)
+	raw, err := ours.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reads, read := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(read)
+		reading := sync.OnceFunc(func() { close(reads) })
+		_ = raw.Read(func(fd uintptr) bool { reading(); return peek(int(fd)) != quiet })
+	}()
+	<-reads
+	seen := make(chan sight, 1)
 	go func() { seen <- glance(ours) }()
 	select {
 	case got := <-seen:
