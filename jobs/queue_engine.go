@@ -90,6 +90,14 @@ func (e *riverEngine[T]) insert(ctx context.Context, tx *dbctx.Tx, jobs []river.
 	return err
 }
 
+// lane begins or ends to work a queue of which one job runs at a time.
+func (e *riverEngine[T]) lane(ctx context.Context, name string, open bool) error {
+	if open {
+		return e.Queues().Add(name, queueConfig(1))
+	}
+	return e.Queues().Remove(ctx, name)
+}
+
 func (e *riverEngine[T]) ui(prefix string, logger *slog.Logger) (http.Handler, error) {
 	h, err := riverui.NewHandler(&riverui.HandlerOpts{
 		Endpoints:                riverui.NewEndpoints(e.Client, nil),

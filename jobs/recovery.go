@@ -1,0 +1,176 @@
+package jobs
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/leadmill/leadmill/dbctx"
+	"github.com/leadmill/leadmill/schema"
+)
+
+// Suspect is the lane of jobs that were running in three crashes. One worker of the fleet works it, one job at a time: if
+// that process dies as well, the job was it, and is parked; who only stood by gets through.
+const Suspect = "suspect"
+
+// Limits of recovery. A job of a process that was killed runs again after deadAfter and a beat at the latest.
+const (
+	beatEvery    = 5 * time.Second
+	beatLimit    = 4 * time.Second // for one beat
+	deadAfter    = 20 * time.Second
+	suspectAfter = 3 // crashes
+)
+
+const whyParked = "its process died each time it ran, at last with this job alone on the suspect lane: look at what it does before you retry it"
+
+// heart beats for this process, and looks after the jobs of processes whose heart has stopped.
+//
+// It does that only while it has been beating itself without a gap for as long as others may be silent. When the database
+// comes back after it was away, or this process after it was stopped, everybody looks dead to whoever looks first.
+type heart struct {
+	q         *Queue
+	self      schema.Worker
+	every     time.Duration // between two beats
+	deadAfter time.Duration // of silence
+	last      time.Time     // beat that arrived
+	steady    time.Time     // since when they arrive without a gap
+	eldest    bool          // of the processes that live
+	lane      bool          // this process works the suspect lane
+	stop      context.CancelFunc
+	done      chan struct{}
+}
+
+func newHeart(q *Queue) *heart {
+	host, _ := os.Hostname()
+	host = host[:min(len(host), 60)]
+	id := fmt.Sprintf("%s_%d_%s", strings.ReplaceAll(host, ".", "_"), os.Getpid(), rand.Text()[:10])
+	self := schema.Worker{ID: id, Host: host, PID: os.Getpid()}
+	return &heart{q: q, self: self, every: beatEvery, deadAfter: deadAfter, done: make(chan struct{})}
+}
+
+// start goes on beating until end. The first beat has arrived before.
+func (h *heart) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	h.stop = cancel
+	go h.run(ctx)
+}
+
+func (h *heart) run(ctx context.Context) {
+	defer close(h.done)
+	tick := time.NewTicker(h.every)
+	defer tick.Stop()
+	for {
+		if err := h.keepLane(ctx); err != nil && ctx.Err() == nil {
+			h.q.options.Logger.Warn("the suspect lane does not open or close", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := h.beat(ctx); err != nil && ctx.Err() == nil {
+			h.q.options.Logger.Warn("the heartbeat did not arrive", "error", err)
+		}
+	}
+}
+
+// end takes this process off the list, behind its last job.
+func (h *heart) end(ctx context.Context) error {
+	h.stop()
+	<-h.done
+	return dbctx.Run(ctx, h.q.db, func(_ context.Context, tx *dbctx.Tx) error {
+		schema.RemoveWorker(tx, h.self.ID)
+		return nil
+	})
+}
+
+// beat writes that this process lives, gives the jobs of dead ones back, and learns who is the eldest.
+func (h *heart) beat(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, beatLimit)
+	defer cancel()
+	err := dbctx.Run(ctx, h.q.db, func(ctx context.Context, tx *dbctx.Tx) error {
+		if err := schema.BeatWorker(ctx, tx, h.self); err != nil {
+			return err
+		}
+		if h.mayBury(time.Now()) {
+			if err := h.q.recover(ctx, tx, h.deadAfter); err != nil {
+				return err
+			}
+		}
+		workers, err := schema.ListWorkers(ctx, tx)
+		h.eldest = len(workers) > 0 && workers[0].ID == h.self.ID
+		return err
+	})
+	if err == nil {
+		h.note(time.Now())
+	}
+	return err
+}
+
+// note remembers a beat that arrived.
+func (h *heart) note(now time.Time) {
+	if !h.unbroken(now) {
+		h.steady = now
+	}
+	h.last = now
+}
+
+func (h *heart) unbroken(now time.Time) bool {
+	return !h.last.IsZero() && now.Sub(h.last) <= h.deadAfter/2
+}
+
+func (h *heart) mayBury(now time.Time) bool {
+	return h.unbroken(now) && now.Sub(h.steady) >= h.deadAfter
+}
+
+// keepLane works the suspect lane while this process is the eldest.
+func (h *heart) keepLane(ctx context.Context) error {
+	if h.eldest == h.lane {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, beatLimit)
+	defer cancel()
+	if err := h.q.engine.lane(ctx, Suspect, h.eldest); err != nil {
+		return err
+	}
+	h.lane = h.eldest
+	return nil
+}
+
+// recover gives the jobs of dead processes back to the queue. Their effects are fenced, so a process that was only stalled
+// and wakes up changes nothing.
+func (q *Queue) recover(ctx context.Context, tx *dbctx.Tx, silent time.Duration) error {
+	dead, err := schema.BuryWorkers(ctx, tx, silent)
+	if err != nil || len(dead) == 0 {
+		return err
+	}
+	orphans, err := schema.OrphanJobs(ctx, tx, dead)
+	if err != nil {
+		return err
+	}
+	back, suspects, parked := sortOrphans(orphans)
+	schema.RequeueJobs(tx, back, "")
+	schema.RequeueJobs(tx, suspects, Suspect)
+	schema.ParkJobs(tx, parked, whyParked, q.now())
+	tx.AfterCommit(func() {
+		q.options.Logger.Warn("workers died, their jobs go on", "workers", dead, "requeued", len(back), "suspect", suspects, "parked", parked)
+	})
+	return nil
+}
+
+func sortOrphans(orphans []schema.OrphanedJob) (back, suspects, parked []int64) {
+	for _, j := range orphans {
+		switch {
+		case j.Queue == Suspect:
+			parked = append(parked, j.ID)
+		case j.Crashes >= suspectAfter:
+			suspects = append(suspects, j.ID)
+		default:
+			back = append(back, j.ID)
+		}
+	}
+	return back, suspects, parked
+}

@@ -1,0 +1,120 @@
+package schema
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/leadmill/leadmill/dbctx"
+)
+
+// Worker is a process that works jobs. Its times are the database's.
+type Worker struct {
+	ID        string // by which river_job.attempted_by knows it
+	Host      string
+	PID       int
+	StartedAt time.Time
+	SeenAt    time.Time
+}
+
+// dbNow is the clock of the database, which all processes share, and agoOf a time before it, in seconds.
+func dbNow(d dbctx.Dialect) (now, ago string) {
+	if d == dbctx.SQLite {
+		const form = `strftime('%Y-%m-%d %H:%M:%f000+00:00', 'now'`
+		return form + `)`, form + `, '-' || $1 || ' seconds')`
+	}
+	return `clock_timestamp()`, `clock_timestamp() - $1::double precision * interval '1 second'`
+}
+
+// BeatWorker writes that a worker lives, and makes its row if there is none.
+func BeatWorker(ctx context.Context, tx *dbctx.Tx, w Worker) error {
+	now, _ := dbNow(tx.Dialect())
+	_, err := tx.Exec(ctx, `INSERT INTO workers (id, host, pid, started_at, seen_at) VALUES ($1, $2, $3, `+now+`, `+now+`)
+		ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at`, w.ID, w.Host, w.PID)
+	return err
+}
+
+// RemoveWorker removes a worker that has ended well.
+func RemoveWorker(tx *dbctx.Tx, id string) { tx.Queue(`DELETE FROM workers WHERE id = $1`, id) }
+
+// ListWorkers returns the workers, the eldest first.
+func ListWorkers(ctx context.Context, tx *dbctx.Tx) ([]Worker, error) {
+	return dbctx.All(ctx, tx, func(row dbctx.Scanner) (w Worker, err error) {
+		return w, row.Scan(&w.ID, &w.Host, &w.PID, &w.StartedAt, &w.SeenAt)
+	}, `SELECT id, host, pid, started_at, seen_at FROM workers ORDER BY started_at, id`)
+}
+
+// BuryWorkers removes the workers that were not seen for that long and returns their ids. Of two processes that bury at
+// the same time one gets each.
+func BuryWorkers(ctx context.Context, tx *dbctx.Tx, silent time.Duration) ([]string, error) {
+	_, ago := dbNow(tx.Dialect())
+	return dbctx.All(ctx, tx, func(row dbctx.Scanner) (id string, err error) { return id, row.Scan(&id) },
+		`DELETE FROM workers WHERE seen_at < `+ago+` RETURNING id`, silent.Seconds())
+}
+
+// OrphanedJob is a job that was running when its process died.
+type OrphanedJob struct {
+	ID      int64
+	Queue   string
+	Crashes int // how often that has happened to it, this time included
+}
+
+// OrphanJobs counts the crash of each job that those workers were running, and returns the jobs, locked.
+func OrphanJobs(ctx context.Context, tx *dbctx.Tx, workers []string) ([]OrphanedJob, error) {
+	names := set(workers)
+	if _, err := tx.Exec(ctx, countCrashes.on(tx), names); err != nil {
+		return nil, err
+	}
+	return dbctx.All(ctx, tx, func(row dbctx.Scanner) (j OrphanedJob, err error) {
+		return j, row.Scan(&j.ID, &j.Queue, &j.Crashes)
+	}, orphanJobs.on(tx), names)
+}
+
+// Both lists are few: the workers that died, and what ran on them.
+var (
+	orphans = text{
+		postgres: ` FROM river_job j JOIN jsonb_array_elements_text($1::jsonb) AS w (id) ON w.id = j.attempted_by[array_upper(j.attempted_by, 1)]
+			WHERE j.state = 'running'`,
+		sqlite: ` FROM river_job j JOIN json_each($1) AS w ON w.value = json_extract(j.attempted_by, '$[#-1]')
+			WHERE j.state = 'running'`,
+	}
+	countCrashes = orphans.within(`INSERT INTO job_crashes (job_id, crashes) SELECT j.id, 1`,
+		` ON CONFLICT (job_id) DO UPDATE SET crashes = job_crashes.crashes + 1`)
+	orphanJobs = orphans.within(`SELECT j.id, j.queue, (SELECT c.crashes FROM job_crashes c WHERE c.job_id = j.id)`, ` ORDER BY j.id`)
+)
+
+func (t text) within(before, behind string) text {
+	return text{postgres: before + t.postgres + behind, sqlite: before + t.sqlite + behind}
+}
+
+// RequeueJobs makes running jobs available again, in the given queue or in their own if it is "", and gives the attempt back.
+func RequeueJobs(tx *dbctx.Tx, ids []int64, queue string) {
+	if len(ids) > 0 {
+		tx.Queue(requeueJobs.on(tx), idSet(ids), queue)
+	}
+}
+
+var requeueJobs = both(`UPDATE river_job SET state = 'available', queue = CASE WHEN $2 = '' THEN queue ELSE $2 END,
+		attempt = CASE WHEN attempt > 0 THEN attempt - 1 ELSE 0 END
+	WHERE state = 'running' AND id IN (SELECT r.id FROM {r: id bigint})`)
+
+// ParkJobs gives running jobs up for a reason, which stands beside their other errors.
+func ParkJobs(tx *dbctx.Tx, ids []int64, reason string, now time.Time) {
+	if len(ids) == 0 {
+		return
+	}
+	failure := must(json.Marshal(map[string]any{"at": now, "attempt": 1, "error": reason, "trace": ""}))
+	tx.Queue(parkJobs.on(tx), idSet(ids), string(failure), now)
+}
+
+var parkJobs = text{
+	postgres: `UPDATE river_job SET state = 'discarded', finalized_at = $3, errors = array_append(errors, $2::jsonb)
+		WHERE state = 'running' AND id IN (SELECT r.id FROM jsonb_to_recordset($1::jsonb) AS r(id bigint))`,
+	sqlite: `UPDATE river_job SET state = 'discarded', finalized_at = $3, errors = jsonb_insert(coalesce(errors, jsonb('[]')), '$[#]', json($2))
+		WHERE state = 'running' AND id IN (SELECT value ->> '$.id' FROM json_each($1))`,
+}
+
+// ForgetCrashes removes the counts of jobs that are gone.
+func ForgetCrashes(tx *dbctx.Tx) {
+	tx.Queue(`DELETE FROM job_crashes WHERE NOT EXISTS (SELECT 1 FROM river_job j WHERE j.id = job_crashes.job_id)`)
+}
