@@ -99,7 +99,7 @@ func measure(ctx context.Context, db *dbctx.DB, q *jobs.Queue, name string, n, s
 		return m, err
 	}
 	took := time.Since(start).Seconds()
-	counted := n - int(first)*n/scopes
+	counted := max(n-int(first)*n/scopes, 1) // a handful may be done before anybody looks
 	m = measured{Name: name, Jobs: n, Seconds: took, Rate: float64(counted) / took}
 	m.ClientCPU, m.PgCPU = cpu.each(counted)
 	return m, nil
