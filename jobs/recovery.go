@@ -48,18 +48,18 @@ func newHeart(q *Queue) *heart {
 	host = host[:min(len(host), 60)]
 	id := fmt.Sprintf("%s_%d_%s", strings.ReplaceAll(host, ".", "_"), os.Getpid(), rand.Text()[:10])
 	self := schema.Worker{ID: id, Host: host, PID: os.Getpid()}
-	return &heart{q: q, self: self, every: beatEvery, deadAfter: deadAfter, done: make(chan struct{})}
+	return &heart{q: q, self: self, every: beatEvery, deadAfter: deadAfter}
 }
 
 // start goes on beating until end. The first beat has arrived before.
 func (h *heart) start() {
 	ctx, cancel := context.WithCancel(context.Background())
-	h.stop = cancel
-	go h.run(ctx)
+	h.stop, h.done = cancel, make(chan struct{}) // a queue that was stopped may start again
+	go h.run(ctx, h.done)
 }
 
-func (h *heart) run(ctx context.Context) {
-	defer close(h.done)
+func (h *heart) run(ctx context.Context, done chan<- struct{}) {
+	defer close(done)
 	tick := time.NewTicker(h.every)
 	defer tick.Stop()
 	for {

@@ -122,6 +122,27 @@ func TestWhoeverBeatsIsNotBuried(t *testing.T) {
 	})
 }
 
+func TestAQueueThatWasStoppedBeatsAgainWhenItStarts(t *testing.T) {
+	recoveryDatabases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		q := process(t, db, 2, func(context.Context, int64) error { return nil })
+		for range 2 {
+			if err := q.Stop(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if n := beats(t, db); n != 0 {
+				t.Errorf("%d workers after the stop, want none", n)
+			}
+			if err := q.Start(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			if n := beats(t, db); n != 1 {
+				t.Errorf("%d workers after the start, want 1", n)
+			}
+		}
+		stopLater(t, q)
+	})
+}
+
 func beats(t *testing.T, db *dbctx.DB) int {
 	t.Helper()
 	var workers []schema.Worker
