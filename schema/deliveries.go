@@ -80,11 +80,12 @@ func TakeDelivery(ctx context.Context, tx *dbctx.Tx, id, jobID int64, now time.T
 	return GetDelivery(ctx, tx, id)
 }
 
-// SettleDelivery records how a call ended, if this job still has the delivery; the answer tells.
+// SettleDelivery records how a call ended, if it was the last try; the answer tells. A process that was stalled in its call
+// finds that another has begun a try of its own, and leaves the delivery to it.
 func SettleDelivery(ctx context.Context, tx *dbctx.Tx, v Delivery, now time.Time) (settled bool, err error) {
 	n, err := tx.Exec(ctx, `UPDATE deliveries SET state = $3, last_status = $4, last_answer = $5, next_at = $6, updated_at = $7
-		WHERE id = $1 AND job_id = $2 AND state = 'calling'`,
-		v.ID, v.JobID, v.State, v.LastStatus, v.LastAnswer, v.NextAt, now)
+		WHERE id = $1 AND job_id = $2 AND state = 'calling' AND tries = $8`,
+		v.ID, v.JobID, v.State, v.LastStatus, v.LastAnswer, v.NextAt, now, v.Tries)
 	return n == 1, err
 }
 

@@ -1,0 +1,28 @@
+package schema_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/leadmill/leadmill/dbctx"
+	"github.com/leadmill/leadmill/schema"
+)
+
+func TestOnlyTheLastTrySettlesADelivery(t *testing.T) {
+	each(t, func(ctx context.Context, t *testing.T, tx *dbctx.Tx) {
+		d := must[schema.Destination](t)(schema.InsertDestination(ctx, tx, schema.Destination{Name: "crm", URL: "https://crm.example", Secret: "s"}, at))
+		schema.SaveLeads(tx, []schema.Lead{aLead(1, nil)}, at)
+		plan := schema.NewDelivery{LeadID: 1, DestinationID: d.ID, IntakeID: 1, Event: "lead.created", Key: "k"}
+		planned := must[[]schema.PlannedDelivery](t)(schema.PlanDeliveries(ctx, tx, []schema.NewDelivery{plan}, at))
+		const job = 5
+		stalled := must[schema.Delivery](t)(schema.TakeDelivery(ctx, tx, planned[0].ID, job, at))
+		second := must[schema.Delivery](t)(schema.TakeDelivery(ctx, tx, planned[0].ID, job, at))
+		stalled.State, second.State = schema.DeliveryRetrying, schema.DeliveryDone
+		if must[bool](t)(schema.SettleDelivery(ctx, tx, stalled, at)) {
+			t.Error("the first try settled while the second was on its way")
+		}
+		if !must[bool](t)(schema.SettleDelivery(ctx, tx, second, at)) {
+			t.Error("the second try did not settle")
+		}
+	})
+}
