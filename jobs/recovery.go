@@ -28,15 +28,13 @@ const whyParked = "its process died each time it ran, at last with this job alon
 
 // heart beats for this process, and looks after the jobs of processes whose heart has stopped.
 //
-// It does that only while it has been beating itself without a gap for as long as others may be silent. When the database
-// comes back after it was away, or this process after it was stopped, everybody looks dead to whoever looks first.
+// It does that only while the fleet has been beating without a gap for as long as one may be silent. When the database comes
+// back after it was away, or the machines after they were stopped, everybody looks dead to whoever looks first.
 type heart struct {
 	q         *Queue
 	self      schema.Worker
 	every     time.Duration // between two beats
 	deadAfter time.Duration // of silence
-	last      time.Time     // beat that arrived
-	steady    time.Time     // since when they arrive without a gap
 	eldest    bool          // of the processes that live
 	lane      bool          // this process works the suspect lane
 	stop      context.CancelFunc
@@ -91,39 +89,21 @@ func (h *heart) end(ctx context.Context) error {
 func (h *heart) beat(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, beatLimit)
 	defer cancel()
-	err := dbctx.Run(ctx, h.q.db, func(ctx context.Context, tx *dbctx.Tx) error {
+	return dbctx.Run(ctx, h.q.db, func(ctx context.Context, tx *dbctx.Tx) error {
 		if err := schema.BeatWorker(ctx, tx, h.self); err != nil {
 			return err
 		}
-		if h.mayBury(time.Now()) {
-			if err := h.q.recover(ctx, tx, h.deadAfter); err != nil {
-				return err
-			}
+		steady, err := schema.BeatPulse(ctx, tx, h.deadAfter)
+		if err == nil && steady {
+			err = h.q.recover(ctx, tx, h.deadAfter)
+		}
+		if err != nil {
+			return err
 		}
 		workers, err := schema.ListWorkers(ctx, tx)
 		h.eldest = len(workers) > 0 && workers[0].ID == h.self.ID
 		return err
 	})
-	if err == nil {
-		h.note(time.Now())
-	}
-	return err
-}
-
-// note remembers a beat that arrived.
-func (h *heart) note(now time.Time) {
-	if !h.unbroken(now) {
-		h.steady = now
-	}
-	h.last = now
-}
-
-func (h *heart) unbroken(now time.Time) bool {
-	return !h.last.IsZero() && now.Sub(h.last) <= h.deadAfter/2
-}
-
-func (h *heart) mayBury(now time.Time) bool {
-	return h.unbroken(now) && now.Sub(h.steady) >= h.deadAfter
 }
 
 // keepLane works the suspect lane while this process is the eldest.

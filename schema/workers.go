@@ -3,6 +3,7 @@ package schema
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/leadmill/leadmill/dbctx"
@@ -32,6 +33,18 @@ func BeatWorker(ctx context.Context, tx *dbctx.Tx, w Worker) error {
 	_, err := tx.Exec(ctx, `INSERT INTO workers (id, host, pid, started_at, seen_at) VALUES ($1, $2, $3, `+now+`, `+now+`)
 		ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at`, w.ID, w.Host, w.PID)
 	return err
+}
+
+// BeatPulse notes a beat of the fleet and says whether its beats have come without a gap for that long: some worker was
+// seen, and the database was there. A gap is half of that, and begins it anew.
+func BeatPulse(ctx context.Context, tx *dbctx.Tx, long time.Duration) (steady bool, err error) {
+	now, ago := dbNow(tx.Dialect())
+	gap := long / 2
+	err = tx.QueryRow(ctx, `INSERT INTO pulse (one, last_at, steady_since) VALUES (true, `+now+`, `+now+`)
+		ON CONFLICT (one) DO UPDATE SET last_at = excluded.last_at,
+			steady_since = CASE WHEN pulse.last_at < `+ago+` THEN excluded.last_at ELSE pulse.steady_since END
+		RETURNING steady_since < `+strings.ReplaceAll(ago, "$1", "$2"), gap.Seconds(), long.Seconds()).Scan(&steady)
+	return steady, err
 }
 
 // RemoveWorker removes a worker that has ended well.

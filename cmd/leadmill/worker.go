@@ -59,7 +59,7 @@ func (a *app) worker(ctx context.Context, queues []string, concurrency int) erro
 		return err
 	}
 	defer end()
-	if err := q.Start(context.WithoutCancel(ctx)); err != nil {
+	if err := a.patiently(ctx, func() error { return q.Start(context.WithoutCancel(ctx)) }); err != nil {
 		return err
 	}
 	a.log.Info("worker is ready", "queues", queues, "database", db.String())
