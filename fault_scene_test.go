@@ -1,6 +1,7 @@
 package leadmill_test
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -24,6 +25,10 @@ type scene struct {
 	*testing.T
 	fault    fault
 	server   *dbctxtest.Server // nil on SQLite
+	standby  *dbctxtest.Server // that follows it; nil: none does
+	wires    *faulttest.Wires  // to the server; nil: there are no others
+	disk     string            // folder of a small one; "": it is not small
+	bouncer  *process          // nil: none
 	url      string            // of the database, as the reckoning opens it
 	fleet    *fleet
 	web      *process
@@ -43,30 +48,46 @@ func newScene(t *testing.T, f fault) *scene {
 	s := &scene{T: t, fault: f, receiver: faulttest.NewReceiver(t, secret)}
 	s.receiver.Moody = true
 	s.fleet = &fleet{tb: t, folder: t.TempDir(), address: freeAddress(t)}
-	s.url = "sqlite:///" + filepath.Join(s.fleet.folder, "leads.db")
+	if f.disk != nil {
+		s.disk = f.disk(t)
+	}
+	s.open("sqlite:///" + filepath.Join(cmp.Or(s.disk, s.fleet.folder), "leads.db"))
 	if !f.sqlite {
-		s.server = f.startServer(t)
+		s.startServer()
 		s.server.Exec("postgres", "CREATE DATABASE leads")
-		s.url = s.server.URL("leads")
+		s.open(s.server.URL("leads"))
 	}
-	var err error
-	if s.db, err = faulttest.Open(s.url); err != nil {
-		t.Fatal(err)
+	route := s.url
+	if f.route != nil {
+		route = f.route(s)
 	}
-	t.Cleanup(func() { s.db.Close() })
-	s.environ(s.url)
+	s.environ(route)
 	s.furnish()
 	return s
 }
 
+// open is where the reckoning looks.
+func (s *scene) open(url string) {
+	if s.db != nil {
+		s.db.Close()
+	}
+	db, err := faulttest.Open(url)
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.url, s.db = url, db
+	s.Cleanup(func() { db.Close() })
+}
+
 // startServer runs PostgreSQL with what a fault needs. What the kernel was given survives its processes, so nothing waits
 // for a disk.
-func (f fault) startServer(t *testing.T) *dbctxtest.Server {
-	settings := append([]string{"fsync=off", "shared_buffers=64MB", "max_connections=100"}, f.settings...)
-	if f.disk != nil {
-		return dbctxtest.StartServerIn(t, f.disk(t), settings...)
+func (s *scene) startServer() {
+	settings := append([]string{"fsync=off", "shared_buffers=32MB", "max_wal_size=64MB", "max_connections=100"}, s.fault.settings...)
+	if s.disk != "" {
+		s.server = dbctxtest.StartServerIn(s, s.disk, settings...)
+		return
 	}
-	return dbctxtest.StartServer(t, settings...)
+	s.server = dbctxtest.StartServer(s, settings...)
 }
 
 // environ is what the processes are given; they reach the database at url.
@@ -101,7 +122,7 @@ func (s *scene) play() outcome {
 	for range max(1, s.fault.workers) {
 		s.workers = append(s.workers, s.start("leadmill worker"))
 	}
-	s.awaitReady()
+	s.web.awaitReady()
 	ctx, cancel := context.WithTimeout(s.Context(), patience)
 	defer cancel()
 	var loading sync.WaitGroup
@@ -111,6 +132,7 @@ func (s *scene) play() outcome {
 	loading.Wait()
 	s.settle(ctx)
 	s.stopAll()
+	s.db.Close() // the reckoning looks for connections that are left
 	return s.reckon(recovered)
 }
 
@@ -142,6 +164,9 @@ func (s *scene) stopAll() {
 			s.Errorf("%s ended with %d after SIGTERM, want 0", p.line, code)
 		}
 	}
+	if s.bouncer != nil {
+		s.bouncer.kill()
+	}
 }
 
 func (s *scene) reckon(recovered time.Duration) outcome {
@@ -165,9 +190,27 @@ func (s *scene) reckon(recovered time.Duration) outcome {
 	return outcome{s.fault.name, s.load.Total, r.Acknowledged, r.Lost, r.Twice, recovered}
 }
 
-func (s *scene) awaitReady() {
+// awaitReady waits until a process says that it is.
+func (p *process) awaitReady() {
+	p.tb.Helper()
+	until(p.tb, "readiness of "+p.line, func() bool {
+		text, err := os.ReadFile(p.log)
+		return err == nil && strings.Contains(string(text), "is ready")
+	})
+}
+
+// acknowledged waits until that share of the load is.
+func (s *scene) acknowledged(share float64) {
 	s.Helper()
-	until(s, "readiness of web", func() bool { return s.ready() })
+	until(s, fmt.Sprintf("an acknowledgement of %.0f %%", 100*share), func() bool {
+		return float64(len(s.load.Acknowledged())) >= share*float64(s.load.Total)
+	})
+}
+
+// acknowledgedMore waits until that many more submissions are, or all.
+func (s *scene) acknowledgedMore(n int) {
+	s.Helper()
+	s.acknowledged(min(1, float64(len(s.load.Acknowledged())+n)/float64(s.load.Total)))
 }
 
 func (s *scene) ready() bool {
@@ -177,14 +220,6 @@ func (s *scene) ready() bool {
 	}
 	response.Body.Close()
 	return response.StatusCode == http.StatusOK
-}
-
-// acknowledged waits until that share of the load is.
-func (s *scene) acknowledged(share float64) {
-	s.Helper()
-	until(s, fmt.Sprintf("an acknowledgement of %.0f %%", 100*share), func() bool {
-		return float64(len(s.load.Acknowledged())) >= share*float64(s.load.Total)
-	})
 }
 
 // process is a line of the Procfile at work.

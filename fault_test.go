@@ -3,22 +3,19 @@ package leadmill_test
 import (
 	"flag"
 	"fmt"
-	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
-
-	"github.com/leadmill/leadmill/dbctx/dbctxtest"
 )
 
 // The program, hurt: whatever is done to the machines, every acknowledged lead is processed, and nothing happens twice.
 
-var allFaults = flag.Bool("faults", false, "try every fault under full load; without it, a share of them under a light one")
+var (
+	allFaults   = flag.Bool("faults", false, "try every fault under full load; without it, a share of them under a light one")
+	lightFaults = flag.Bool("faults.light", false, "try every fault under a light load")
+)
 
 // fault is something that is done to the machines while leads come in.
 type fault struct {
@@ -30,7 +27,8 @@ type fault struct {
 	share    bool                    // tried without -faults as well
 	cuts     bool                    // clients may see their connection break
 	settings []string                // of PostgreSQL
-	disk     func(*testing.T) string // where PostgreSQL keeps its files; nil: anywhere
+	disk     func(*testing.T) string // where the database keeps its files; nil: anywhere
+	route    func(*scene) string     // by which URL the processes reach the database; nil: its own
 	hurt     func(*scene)            // returns when the fault is over
 }
 
@@ -58,9 +56,9 @@ func TestFaults(t *testing.T) {
 	}
 	var table outcomes
 	t.Cleanup(func() { table.print(t) })
-	for _, f := range faults {
+	for _, f := range slices.Concat(processFaults, databaseFaults, liteFaults) {
 		t.Run(strings.ReplaceAll(f.name, " ", "-"), func(t *testing.T) {
-			if !f.share && !*allFaults {
+			if !f.share && !*allFaults && !*lightFaults {
 				t.Skip("make fault tries it")
 			}
 			t.Parallel()
@@ -91,14 +89,6 @@ func (o *outcomes) print(t *testing.T) {
 	t.Log(b.String())
 }
 
-var faults = []fault{
-	{name: "workers killed every 2 s, PostgreSQL restarted", leads: 20000, pace: 500, workers: 3, share: true, hurt: killWorkersAndRestart},
-	{name: "web killed every 2 s", leads: 8000, pace: 300, cuts: true, hurt: func(s *scene) {
-		s.whileLoading(2*time.Second, func() { s.web.kill(); s.web = s.start("leadmill web") })
-	}},
-	{name: "ten rolling restarts of web and worker", leads: 10000, pace: 250, workers: 2, share: true, hurt: rollingRestarts},
-}
-
 // whileLoading does something again and again until three quarters of the load are acknowledged.
 func (s *scene) whileLoading(every time.Duration, do func()) {
 	tick := time.NewTicker(every)
@@ -106,63 +96,5 @@ func (s *scene) whileLoading(every time.Duration, do func()) {
 	for 4*len(s.load.Acknowledged()) < 3*s.load.Total && s.Context().Err() == nil {
 		<-tick.C
 		do()
-	}
-}
-
-func (s *scene) killAWorker() {
-	n := rand.IntN(len(s.workers))
-	s.workers[n].kill()
-	s.workers[n] = s.start("leadmill worker")
-}
-
-func killWorkersAndRestart(s *scene) {
-	restarts := []syscall.Signal{dbctxtest.Fast, dbctxtest.Immediate}
-	s.whileLoading(2*time.Second, func() {
-		s.killAWorker()
-		if len(restarts) > 0 && len(s.load.Acknowledged())*3 > s.load.Total*(3-len(restarts)) {
-			s.server.Stop(restarts[0])
-			s.server.Start()
-			restarts = restarts[1:]
-		}
-	})
-}
-
-func rollingRestarts(s *scene) {
-	for range 10 {
-		for n, p := range s.workers {
-			s.replace(&s.workers[n], p)
-		}
-		s.replace(&s.web, s.web)
-	}
-}
-
-// replace stops a process as a deployment does, and starts the next.
-func (s *scene) replace(place **process, p *process) {
-	begun := time.Now()
-	if code := p.stop(); code != 0 {
-		s.Errorf("%s ended with %d after SIGTERM, want 0", p.line, code)
-	}
-	if took := time.Since(begun); took > 30*time.Second {
-		s.Errorf("%s took %s to end, want less than 30 s", p.line, took)
-	}
-	*place = s.start(p.line)
-}
-
-// tinyDisk is a file system of its own, of a few megabytes; the test is skipped where none can be mounted.
-func tinyDisk(size string) func(*testing.T) string {
-	return func(t *testing.T) string {
-		folder := filepath.Join("/tmp", fmt.Sprintf("leadmill-disk-%d-%d", os.Getpid(), rand.Uint32()))
-		if err := os.MkdirAll(folder, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "size="+size+",mode=0755"); err != nil {
-			os.Remove(folder)
-			t.Skip("no file system can be mounted here, a full disk is not tried: ", err)
-		}
-		t.Cleanup(func() {
-			_ = syscall.Unmount(folder, syscall.MNT_DETACH)
-			os.Remove(folder)
-		})
-		return folder
 	}
 }

@@ -104,6 +104,9 @@ func (db *DB) await(ctx context.Context, pool Pool) error {
 		if err == nil {
 			return nil
 		}
+		if errors.Is(err, errPooler) { // the next connection knows
+			continue
+		}
 		if attempt == pool.ConnectAttempts || !mendsItself(err) {
 			return err
 		}
@@ -226,10 +229,13 @@ func (db *DB) Stats() Stats {
 
 // PgxConfig is a copy of the settings of a connection, for libraries with connections of their own; nil on SQLite.
 func (db *DB) PgxConfig() *pgx.ConnConfig {
-	if db.config == nil {
+	e, ok := db.engine.(*pgEngine)
+	if !ok {
 		return nil
 	}
-	return db.config.Copy()
+	c := db.config.Copy()
+	_ = e.adapt(context.Background(), c) // it does not fail
+	return c
 }
 
 // SQLiteDSN opens the same file with modernc.org/sqlite; "" on PostgreSQL.
@@ -246,8 +252,9 @@ func (db *DB) OpenSQL() (*sql.DB, error) {
 	return stdlib.OpenDB(*db.PgxConfig()), nil
 }
 
-// Exclusive runs fn while no other process runs it under the same name, on a connection of its own: a lock
-// held on a pooled one could wait for itself. On SQLite fn just runs.
+// Exclusive runs fn while no other process runs it under the same name. The lock has a connection of its own: on one of the
+// pool it could wait for itself. Behind a pooler it has a transaction, since nothing else keeps its connection. On SQLite fn
+// just runs.
 func (db *DB) Exclusive(ctx context.Context, name string, fn func(ctx context.Context) error) error {
 	if db.config == nil {
 		return fn(ctx)
@@ -261,7 +268,14 @@ func (db *DB) Exclusive(ctx context.Context, name string, fn func(ctx context.Co
 		defer cancel()
 		_ = c.Close(ctx) // and with it the lock
 	}()
-	if _, err := c.Exec(ctx, "SELECT pg_advisory_lock(hashtextextended($1, 0))", name); err != nil {
+	lock := "SELECT pg_advisory_lock(hashtextextended($1, 0))"
+	if db.Pooled() {
+		lock = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
+		if _, err := c.Exec(ctx, "BEGIN"); err != nil {
+			return fmt.Errorf("lock %s: %w", name, err)
+		}
+	}
+	if _, err := c.Exec(ctx, lock, name); err != nil {
 		return fmt.Errorf("lock %s: %w", name, err)
 	}
 	return fn(ctx)

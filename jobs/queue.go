@@ -110,6 +110,7 @@ func (q *Queue) config() (*river.Config, error) {
 		FetchCooldown:               time.Millisecond,
 		FetchPollInterval:           200 * time.Millisecond,
 		FetchOnlyKnownKinds:         true,
+		PollOnly:                    q.db.Pooled(), // nobody listens through a pooler
 		JobTimeout:                  jobTimeout,
 		RescueStuckJobsAfter:        rescueAfter,
 		SoftStopTimeout:             softStop,

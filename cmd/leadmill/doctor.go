@@ -133,6 +133,9 @@ func (c *checkup) server(ctx context.Context, db *dbctx.DB, s settings) {
 	if info.MaxConnections == 0 {
 		return
 	}
+	if db.Pooled() {
+		c.fine("pooler", "stands before the server: jobs are polled for, 5 times a second, and nothing is prepared")
+	}
 	const river = 5 // connections of the queue, besides the pool
 	need := s.PoolSize + s.MaxOverflow + river
 	if need > info.MaxConnections-3 {

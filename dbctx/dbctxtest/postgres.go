@@ -185,7 +185,7 @@ func (c *cluster) serve() (*running, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.await(r.ended); err != nil {
+	if err := c.await(r); err != nil {
 		r.end(syscall.SIGQUIT)
 		return nil, err
 	}
@@ -236,7 +236,7 @@ rm -rf "$2"`
 type running struct {
 	server, dog *exec.Cmd
 	pipe        io.Writer
-	ended       chan struct{} // closed when the server has
+	wait        func() // for the server's end
 }
 
 // guard ends the server with this process, however that ends.
@@ -250,49 +250,42 @@ func guard(server *exec.Cmd, folder string) (*running, error) {
 	if err := dog.Start(); err != nil {
 		return nil, err
 	}
-	r := &running{server: server, dog: dog, pipe: pipe, ended: make(chan struct{})}
-	go func() {
-		_ = server.Wait()
-		close(r.ended)
-	}()
+	r := &running{server: server, dog: dog, pipe: pipe}
+	r.wait = sync.OnceFunc(func() { _ = server.Wait() })
 	return r, nil
 }
 
+// alive says whether the server runs: one that has ended is a zombie until it is waited for.
 func (r *running) alive() bool {
-	select {
-	case <-r.ended:
-		return false
-	default:
-		return true
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", r.server.Process.Pid))
+	if err != nil {
+		return r.server.Process.Signal(syscall.Signal(0)) == nil
 	}
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return !strings.HasPrefix(state, "Z")
 }
 
 // end sends the server a signal that ends it, and waits for that.
 func (r *running) end(signal syscall.Signal) {
 	_ = r.server.Process.Signal(signal)
-	<-r.ended
+	r.wait()
 	_, _ = r.pipe.Write([]byte("stopped\n"))
 	_ = r.dog.Wait()
 }
 
 // await polls until the server answers, or has ended.
-func (c *cluster) await(ended <-chan struct{}) error {
+func (c *cluster) await(r *running) error {
 	deadline := time.Now().Add(30 * time.Second)
 	for {
 		err := c.postgres().isOf(c.data())
 		if err == nil {
 			return nil
 		}
-		select {
-		case <-ended:
-			err = errors.New("the server has ended")
-		case <-time.After(10 * time.Millisecond):
-			if time.Now().Before(deadline) {
-				continue
-			}
+		if !r.alive() || time.Now().After(deadline) {
+			text, _ := os.ReadFile(filepath.Join(c.folder, "log"))
+			return fmt.Errorf("the temporary PostgreSQL does not answer: %w: %s", err, text)
 		}
-		text, _ := os.ReadFile(filepath.Join(c.folder, "log"))
-		return fmt.Errorf("the temporary PostgreSQL does not answer: %w: %s", err, text)
+		<-time.After(10 * time.Millisecond)
 	}
 }
 
