@@ -35,6 +35,7 @@ type Queue struct {
 	engine  engine
 	caller  *caller
 	heart   *heart
+	running running
 	started bool
 }
 

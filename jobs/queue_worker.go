@@ -29,9 +29,21 @@ type scopeKey struct{}
 // outside of the job's timeout, which would otherwise cut off the commit.
 func (w *worker[T]) Middleware(row *rivertype.JobRow) []rivertype.WorkerMiddleware {
 	if w.plan.scoped == nil {
-		return nil
+		return []rivertype.WorkerMiddleware{&presence{q: w.q}}
 	}
-	return []rivertype.WorkerMiddleware{&scopeMiddleware{q: w.q}}
+	return []rivertype.WorkerMiddleware{&presence{q: w.q}, &scopeMiddleware{q: w.q}}
+}
+
+// presence notes that this process runs the job.
+type presence struct {
+	river.MiddlewareDefaults
+	q *Queue
+}
+
+// Work runs the job.
+func (m *presence) Work(ctx context.Context, row *rivertype.JobRow, inner func(context.Context) error) error {
+	defer m.q.running.begin(row.ID)()
+	return inner(ctx)
 }
 
 type scopeMiddleware struct {

@@ -93,6 +93,9 @@ func (h *heart) beat(ctx context.Context) error {
 		if err := schema.BeatWorker(ctx, tx, h.self); err != nil {
 			return err
 		}
+		if err := h.q.reclaim(ctx, tx, h.self.ID); err != nil {
+			return err
+		}
 		steady, err := schema.BeatPulse(ctx, tx, h.deadAfter)
 		if err == nil && steady {
 			err = h.q.recover(ctx, tx, h.deadAfter)

@@ -65,6 +65,11 @@ func BuryWorkers(ctx context.Context, tx *dbctx.Tx, silent time.Duration) ([]str
 		`DELETE FROM workers WHERE seen_at < `+ago+` RETURNING id`, silent.Seconds())
 }
 
+// RunningJobs are the jobs that a worker runs, as far as the queue knows.
+func RunningJobs(ctx context.Context, tx *dbctx.Tx, worker string) ([]int64, error) {
+	return dbctx.All(ctx, tx, scanID, runningJobs.on(tx), set([]string{worker}))
+}
+
 // OrphanedJob is a job that was running when its process died.
 type OrphanedJob struct {
 	ID      int64
@@ -91,6 +96,7 @@ var (
 		sqlite: ` FROM river_job j JOIN json_each($1) AS w ON w.value = json_extract(j.attempted_by, '$[#-1]')
 			WHERE j.state = 'running'`,
 	}
+	runningJobs  = orphans.within(`SELECT j.id`, ``)
 	countCrashes = orphans.within(`INSERT INTO job_crashes (job_id, crashes) SELECT j.id, 1`,
 		` ON CONFLICT (job_id) DO UPDATE SET crashes = job_crashes.crashes + 1`)
 	orphanJobs = orphans.within(`SELECT j.id, j.queue, (SELECT c.crashes FROM job_crashes c WHERE c.job_id = j.id)`, ` ORDER BY j.id`)
