@@ -31,6 +31,7 @@ type DB struct {
 	engine   engine
 	writers  *gate
 	readers  *gate // the same on PostgreSQL
+	vital    *gate // for one that does not wait behind the others; the writers' on SQLite
 	wait     time.Duration
 	scopes   scopes
 	spans    spans
@@ -85,6 +86,7 @@ func (db *DB) connect(ctx context.Context, pool Pool) error {
 		}
 		db.engine, db.dsn = e, liteDSN(db.target.path, pool.Durable)
 		db.writers, db.readers = newGate(1, pool.Wait), newGate(liteReaders, pool.Wait)
+		db.vital = db.writers
 		return nil
 	}
 	e, err := openPostgres(ctx, db.target.url, pool)
@@ -94,6 +96,7 @@ func (db *DB) connect(ctx context.Context, pool Pool) error {
 	db.engine, db.config = e, e.pool.Config().ConnConfig
 	db.writers = newGate(pool.places(), pool.Wait)
 	db.readers = db.writers
+	db.vital = newGate(1, pool.Wait)
 	return nil
 }
 
@@ -180,8 +183,11 @@ func (db *DB) Close() {
 	db.scopes.close()
 }
 
-func (db *DB) gate(readOnly bool) *gate {
-	if readOnly {
+func (db *DB) gate(o options) *gate {
+	switch {
+	case o.vital:
+		return db.vital
+	case o.readOnly:
 		return db.readers
 	}
 	return db.writers

@@ -106,7 +106,7 @@ func (h *heart) beat(ctx context.Context) error {
 		workers, err := schema.ListWorkers(ctx, tx)
 		h.eldest = len(workers) > 0 && workers[0].ID == h.self.ID
 		return err
-	})
+	}, dbctx.Vital())
 }
 
 // keepLane works the suspect lane while this process is the eldest.
