@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -276,16 +277,22 @@ func (p *process) stop() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// complaints are the last warnings and errors that it logged.
+var digits = regexp.MustCompile(`[0-9]+`)
+
+// complaints are the warnings and errors that it logged, each once.
 func (p *process) complaints() string {
 	text, _ := os.ReadFile(p.log)
-	var said []string
+	said, times := []string{}, map[string]int{}
 	for line := range strings.Lines(string(text)) {
-		if strings.Contains(line, `"level":"warn"`) || !strings.HasPrefix(line, "{") || strings.Contains(line, `"level":"error"`) {
+		if strings.Contains(line, `"level":"info"`) {
+			continue
+		}
+		kind := digits.ReplaceAllString(line, "")
+		if times[kind]++; times[kind] == 1 {
 			said = append(said, line)
 		}
 	}
-	return fmt.Sprintf("%s, pid %d, said:\n%s", p.line, p.cmd.Process.Pid, strings.Join(said[max(0, len(said)-15):], ""))
+	return fmt.Sprintf("%s, pid %d, said:\n%s", p.line, p.cmd.Process.Pid, strings.Join(said[:min(len(said), 25)], ""))
 }
 
 // program builds leadmill once for all scenes. A planted bug comes in by LEADMILL_OVERLAY, as it does for the tests.

@@ -20,7 +20,7 @@ const (
 	pooled
 )
 
-// errPooler ends the one connection by which a pooler was found out.
+// errPooler ends a connection that was made before a pooler was found out.
 var errPooler = errors.New("a pooler stands before the server")
 
 // adapt does without prepared statements behind a pooler. PgBouncer knows them since 1.21 only.
@@ -31,22 +31,34 @@ func (a *acquaintance) adapt(_ context.Context, c *pgx.ConnConfig) error {
 	return nil
 }
 
-// meet compares the process that greeted us with the one that answers: a pooler greets under a number of its own. It asks until
-// it knows.
+// meet refuses a connection that would prepare statements through a pooler.
 func (a *acquaintance) meet(ctx context.Context, c *pgx.Conn) error {
-	if err := inUTC(ctx, c); err != nil || a.way.Load() != unknown {
+	if err := inUTC(ctx, c); err != nil {
 		return err
 	}
+	if a.way.Load() == unknown {
+		if err := a.ask(ctx, c); err != nil {
+			return err
+		}
+	}
+	if a.way.Load() == pooled && c.Config().DefaultQueryExecMode == pgx.QueryExecModeCacheStatement { // it was begun before that was known
+		return errPooler
+	}
+	return nil
+}
+
+// ask compares the process that greeted us with the one that answers: a pooler greets under a number of its own.
+func (a *acquaintance) ask(ctx context.Context, c *pgx.Conn) error {
 	var pid uint32
 	if err := c.QueryRow(ctx, "SELECT pg_backend_pid()", pgx.QueryExecModeSimpleProtocol).Scan(&pid); err != nil {
 		return err
 	}
 	if pid == c.PgConn().PID() {
 		a.way.Store(direct)
-		return nil
+	} else {
+		a.way.Store(pooled)
 	}
-	a.way.Store(pooled)
-	return errPooler
+	return nil
 }
 
 // Pooled says that a pooler such as PgBouncer stands before the server. Statements are then not prepared, and nothing that
