@@ -19,6 +19,7 @@ var processFaults = []fault{
 		})
 	}},
 	{name: "ten rolling restarts of web and worker", leads: 10000, pace: 250, workers: 2, share: true, hurt: rollingRestarts},
+	{name: "50 running jobs killed at once", leads: 200, pace: 100, share: true, destinations: []string{"a", "b", "c"}, hurt: killFifty},
 	{name: "a worker stopped for a minute, and waking up", leads: 10000, pace: 150, workers: 2, hurt: stallAWorker},
 	{name: "both killed every 2 s, on SQLite", sqlite: true, leads: 3000, pace: 60, cuts: true, share: true, hurt: func(s *scene) {
 		s.whileLoading(2*time.Second, func() {
@@ -75,6 +76,17 @@ func (s *scene) replace(place **process, p *process) {
 	}
 	*place = s.start(p.line)
 	(*place).awaitReady()
+}
+
+// killFifty kills a process in the middle of fifty calls. The other one has nothing to do but to notice.
+func killFifty(s *scene) {
+	s.receiver.Hold()
+	until(s, "fifty calls at once", func() bool { return s.receiver.Waiting() >= 50 })
+	s.workers = append(s.workers, s.start("leadmill worker"))
+	s.workers[1].awaitReady()
+	s.workers[0].kill()
+	s.workers = s.workers[1:]
+	s.receiver.Release()
 }
 
 // stallAWorker freezes a process in the middle of its jobs, for longer than it may be silent.

@@ -102,7 +102,9 @@ func (s *scene) environ(url string) {
 func (s *scene) furnish() {
 	s.fleet.run("leadmill migrate up")
 	s.fleet.run("leadmill user add ada@example.com --role admin --password-stdin", "correct horse battery\n")
-	s.fleet.run("leadmill destination add crm --url " + s.receiver.URL + "/crm --allow-private --secret " + secret)
+	for _, name := range append(s.fault.destinations, "crm") {
+		s.fleet.run("leadmill destination add " + name + " --url " + s.receiver.URL + "/" + name + " --allow-private --secret " + secret)
+	}
 	var keys []string
 	for _, name := range []string{"form", "shop"} {
 		var source struct{ Key string }

@@ -19,17 +19,18 @@ var (
 
 // fault is something that is done to the machines while leads come in.
 type fault struct {
-	name     string
-	sqlite   bool
-	leads    int                     // of the full load
-	pace     int                     // leads in a second; 0 as many as go
-	workers  int                     // processes; 0 means one
-	share    bool                    // tried without -faults as well
-	cuts     bool                    // clients may see their connection break
-	settings []string                // of PostgreSQL
-	disk     func(*testing.T) string // where the database keeps its files; nil: anywhere
-	route    func(*scene) string     // by which URL the processes reach the database; nil: its own
-	hurt     func(*scene)            // returns when the fault is over
+	name         string
+	sqlite       bool
+	leads        int                     // of the full load
+	pace         int                     // leads in a second; 0 as many as go
+	workers      int                     // processes; 0 means one
+	destinations []string                // besides crm
+	share        bool                    // tried without -faults as well
+	cuts         bool                    // clients may see their connection break
+	settings     []string                // of PostgreSQL
+	disk         func(*testing.T) string // where the database keeps its files; nil: anywhere
+	route        func(*scene) string     // by which URL the processes reach the database; nil: its own
+	hurt         func(*scene)            // returns when the fault is over
 }
 
 // lightLoad is enough to be in the middle of it.

@@ -159,8 +159,12 @@ func (db *DB) unreachable(err error) error {
 func (db *DB) noFile(err error) error {
 	var lite *sqlite.Error
 	wrapped := fmt.Errorf("%w: %s: %w", ErrUnreachable, db, err)
-	if errors.As(err, &lite) && lite.Code()&0xff == lib.SQLITE_BUSY {
+	switch {
+	case !errors.As(err, &lite):
+	case lite.Code()&0xff == lib.SQLITE_BUSY:
 		return wrapped
+	case lite.Code()&0xff == lib.SQLITE_CORRUPT, lite.Code()&0xff == lib.SQLITE_NOTADB:
+		wrapped = fmt.Errorf("%w; it was left as it is: restore it from a backup, or save what can be read with sqlite3 %s .recover", wrapped, db.target.path)
 	}
 	return &refused{wrapped}
 }

@@ -21,6 +21,8 @@ type Receiver struct {
 	Moody bool
 
 	mu       sync.Mutex
+	held     chan struct{} // closed when it answers again
+	waiting  int
 	calls    []Call
 	seen     map[string]int
 	problems []string
@@ -41,7 +43,8 @@ func NewReceiver(tb testing.TB, secret string) *Receiver {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	r := &Receiver{Secret: secret, seen: map[string]int{}}
+	r := &Receiver{Secret: secret, seen: map[string]int{}, held: make(chan struct{})}
+	r.Release()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		body, err := io.ReadAll(request.Body)
 		if err != nil { // the caller was killed in the middle of its call
@@ -52,14 +55,52 @@ func NewReceiver(tb testing.TB, secret string) *Receiver {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
+		r.wait()
 		if !r.take(request.URL.Path, request.Header, body) {
 			w.Header().Set("Retry-After", "1")
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	}))
 	tb.Cleanup(server.Close)
+	tb.Cleanup(r.Release)
 	r.URL = server.URL
 	return r
+}
+
+// Hold lets calls wait for an answer until Release.
+func (r *Receiver) Hold() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held = make(chan struct{})
+}
+
+// Release answers the calls that wait.
+func (r *Receiver) Release() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	select {
+	case <-r.held:
+	default:
+		close(r.held)
+	}
+}
+
+// Waiting counts the calls that wait.
+func (r *Receiver) Waiting() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.waiting
+}
+
+func (r *Receiver) wait() {
+	r.mu.Lock()
+	held := r.held
+	r.waiting++
+	r.mu.Unlock()
+	<-held
+	r.mu.Lock()
+	r.waiting--
+	r.mu.Unlock()
 }
 
 // take remembers a call and says whether it is taken.
