@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"net/http"
 	"os"
@@ -43,7 +44,7 @@ type scene struct {
 const recoveryLimit = 30 * time.Second
 
 // patience is how long a scene waits before it says that something does not come about. Only a hang takes that long.
-const patience = 4 * time.Minute
+var patience = flag.Duration("faults.patience", 6*time.Minute, "how long to wait for what does not come about")
 
 func newScene(t *testing.T, f fault) *scene {
 	s := &scene{T: t, fault: f, receiver: faulttest.NewReceiver(t, secret)}
@@ -105,6 +106,9 @@ func (s *scene) furnish() {
 	for _, name := range append(s.fault.destinations, "crm") {
 		s.fleet.run("leadmill destination add " + name + " --url " + s.receiver.URL + "/" + name + " --allow-private --secret " + secret)
 	}
+	if err := faulttest.MakeDue(s.Context(), s.db); err != nil {
+		s.Fatal(err)
+	}
 	var keys []string
 	for _, name := range []string{"form", "shop"} {
 		var source struct{ Key string }
@@ -114,7 +118,7 @@ func (s *scene) furnish() {
 		keys = append(keys, source.Key)
 	}
 	s.load = &faulttest.Load{
-		URL: "http://" + s.fleet.address, Keys: keys, Total: s.fault.total(), Clients: 16, Pace: s.fault.pace,
+		URL: "http://" + s.fleet.address, Keys: keys, Total: s.fault.total(), People: s.fault.total() / cmp.Or(s.fault.crowd, 2), Clients: 16, Pace: s.fault.pace,
 		Seed: uint64(os.Getpid()), Cuts: s.fault.cuts,
 	}
 }
@@ -126,7 +130,7 @@ func (s *scene) play() outcome {
 		s.workers = append(s.workers, s.start("leadmill worker"))
 	}
 	s.web.awaitReady()
-	ctx, cancel := context.WithTimeout(s.Context(), patience)
+	ctx, cancel := context.WithTimeout(s.Context(), *patience)
 	defer cancel()
 	var loading sync.WaitGroup
 	loading.Go(func() { s.load.Run(ctx) })

@@ -23,6 +23,7 @@ type fault struct {
 	sqlite       bool
 	leads        int                     // of the full load
 	pace         int                     // leads in a second; 0 as many as go
+	crowd        int                     // submissions of one person; 0 means 2
 	workers      int                     // processes; 0 means one
 	destinations []string                // besides crm
 	share        bool                    // tried without -faults as well

@@ -21,6 +21,7 @@ type Load struct {
 	URL     string   // of web, without a path
 	Keys    []string // of the sources it sends through
 	Total   int      // submissions
+	People  int      // who they are of
 	Clients int      // at once
 	Pace    int      // submissions in a second at most; 0 as many as go
 	Seed    uint64   // the same seed sends the same
@@ -57,7 +58,7 @@ type acks struct {
 // reach it by.
 func (l *Load) submission(n int) Submission {
 	random := rand.New(rand.NewPCG(l.Seed, uint64(n)))
-	p := random.IntN(max(1, l.Total*2/3))
+	p := random.IntN(l.People)
 	s := Submission{Key: fmt.Sprintf("load-%d-%d", l.Seed, n), Person: p}
 	switch form := random.IntN(30); {
 	case form == 0:

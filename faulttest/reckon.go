@@ -55,7 +55,7 @@ func Reckon(ctx context.Context, b Books) (Reckoning, error) {
 	r := &reckoner{Books: b, db: db, postgres: !strings.HasPrefix(b.URL, "sqlite:"), ctx: ctx, intakes: map[int64]intake{}}
 	r.out.Problems = append(r.out.Problems, b.Load.problems()...)
 	r.out.Problems = append(r.out.Problems, b.Receiver.problems...)
-	for _, step := range []func() error{r.readIntakes, r.stored, r.people, r.stories, r.deliveries, r.queue, r.leaks} {
+	for _, step := range []func() error{r.readIntakes, r.stored, r.people, r.stories, r.deliveries, r.queue, r.cron, r.leaks} {
 		if err := step(); err != nil {
 			return r.out, err
 		}
@@ -430,6 +430,26 @@ func (r *reckoner) queue() error {
 	if err == nil && unfenced > 0 {
 		r.problem("%d jobs are completed and their effects were never committed", unfenced)
 	}
+	return err
+}
+
+// cron: each tick of the one schedule there is has made one job, and left its key.
+func (r *reckoner) cron() error {
+	jobs, err := r.count(`SELECT count(*) FROM river_job WHERE kind = 'purge'`)
+	if err != nil {
+		return err
+	}
+	keys, err := r.count(`SELECT count(*) FROM done_keys WHERE key LIKE 'cron/purge/%'`)
+	if err == nil && (jobs != keys || keys == 0) {
+		r.problem("%d ticks of cron are on record, and made %d jobs", keys, jobs)
+	}
+	return err
+}
+
+// MakeDue lets the schedule have a tick that was missed an hour ago. Do it before the first worker starts.
+func MakeDue(ctx context.Context, db *sql.DB) error {
+	_, err := db.ExecContext(ctx, `INSERT INTO schedules (name, cron, zone, missed, next_at) VALUES ('purge', '17 3 * * *', 'UTC', 'once', $1)`,
+		time.Now().UTC().Add(-time.Hour).Truncate(time.Second))
 	return err
 }
 
