@@ -36,7 +36,7 @@ func (g *gates) of(destinationID int64) *gate {
 // Whoever's turn comes soon waits where it stands. Everybody else is sent back to the queue, each a step later than the one
 // before. The step is what a place takes to come free, so that returning costs about as much as there is to do; but it
 // is no longer than longestStep, so that a destination which was slow and is not any more is soon through with those
-// who wait. So however many wait for however slow a destination, this process fetches and puts off at most fifty
+// who wait. So however many wait for a destination that is known to be slow, this process fetches and puts off at most fifty
 // deliveries for it in a second, besides those that come for the first time.
 type gate struct {
 	places  int

@@ -11,7 +11,8 @@ import (
 // The limits of a destination hold over the whole fleet, so they are kept in its row and count by the database's clock.
 //
 // The rate is GCRA (the leaky bucket as a meter): each call moves called_until on by one interval, and a call is allowed if
-// called_until is no more than a second ahead. So there are never more than rate*t + max(1, rate) calls in t seconds.
+// called_until is not too far ahead: a second less one interval, at least half an interval up to half a second. So there are
+// never more than rate*t + max(rate, 1.5) calls in t seconds.
 //
 // Who may not call yet takes a place in a line whose places are one interval apart, and sleeps until then: however many wait,
 // each comes back once. The place is written down, since sleepers come late and in bunches: it says when to ask, and only the
@@ -61,7 +62,7 @@ func decideTurn(d schema.Destination, t schema.Traffic, place int64) turn {
 		return turn{traffic: t}
 	}
 	interval := max(1, int64(float64(second)/d.Rate))
-	ahead := max(0, second-interval) // so far the meter may run ahead of the clock
+	ahead := max(second-interval, min(interval, second)/2) // so far the meter may run ahead of the clock
 	jumpsTheLine := place == 0 && t.LineUntil > t.Now
 	if t.CalledUntil-ahead <= t.Now && !jumpsTheLine {
 		t.CalledUntil = max(t.CalledUntil, t.Now) + interval
