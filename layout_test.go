@@ -31,7 +31,7 @@ var rooms = []room{
 		"lead holds rules: pure functions that can be tried without a database, a clock or a network"},
 	{"schema", []string{"github.com/pressly/goose", ours + "dbctx", ours + "lead"},
 		"schema speaks SQL through dbctx only; who knows the queue or HTTP does not belong here"},
-	{"jobs", []string{"github.com/robfig/cron", ours + "dbctx", ours + "lead", ours + "schema"},
+	{"jobs", []string{"github.com/robfig/cron", "github.com/sony/gobreaker", ours + "dbctx", ours + "lead", ours + "schema"},
 		"a job takes, decides, saves and tells; River and pgx stay behind jobs/queue*.go, so that they can be changed there"},
 	{"web", []string{"github.com/prometheus/client_golang", "golang.org/x/crypto", "golang.org/x/time",
 		ours + "dbctx", ours + "lead", ours + "schema", ours + "jobs"},

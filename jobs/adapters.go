@@ -29,6 +29,9 @@ func inSteps[T Args](q *Queue, work func(context.Context, *Queue, Job, T) error)
 
 // stages of a job that calls another system.
 type stages[T Args, C any] struct {
+	// enter comes first, with no scope open, and gives the job leave to begin; again puts it off. What it returns is
+	// called at the end, whatever that is, with what became of the call.
+	enter func(ctx context.Context, q *Queue, args T) (leave func(C), err error)
 	// take reads what the call needs and writes down that it is being made. ErrNothingToDo ends the job.
 	take func(ctx context.Context, s *Scope, args T) (C, error)
 	// call does it, with no scope open. It fails only where trying again makes sense to the queue itself:
@@ -60,7 +63,12 @@ func callThenSettle[T Args, C any](q *Queue, s stages[T, C]) {
 
 func (s stages[T, C]) run(ctx context.Context, q *Queue, j Job, args T) error {
 	var c C
-	err := q.scope(ctx, j, func(ctx context.Context, scope *Scope) (err error) {
+	leave, err := s.enter(ctx, q, args)
+	if err != nil {
+		return err
+	}
+	defer func() { leave(c) }()
+	err = q.scope(ctx, j, func(ctx context.Context, scope *Scope) (err error) {
 		c, err = s.take(ctx, scope, args)
 		return err
 	})
@@ -70,6 +78,8 @@ func (s stages[T, C]) run(ctx context.Context, q *Queue, j Job, args T) error {
 	if c, err = s.call(ctx, q, c); err != nil {
 		return err
 	}
+	ctx, cancel := linger(ctx, settleLimit)
+	defer cancel()
 	wait := s.again(c, q.now())
 	if wait > 0 {
 		if err := q.scope(ctx, j, s.settling(c, wait)); err != nil {
@@ -78,6 +88,16 @@ func (s stages[T, C]) run(ctx context.Context, q *Queue, j Job, args T) error {
 		return again{wait}
 	}
 	return q.scope(ctx, j, s.settling(c, 0), j.fence())
+}
+
+// settleLimit is how long the answer of a call may take to be written down while the process is being stopped.
+const settleLimit = hardStop - time.Second
+
+// linger is ctx, but it ends only that long after ctx has.
+func linger(ctx context.Context, after time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(after, cancel) })
+	return longer, func() { stop(); cancel() }
 }
 
 func (s stages[T, C]) settling(c C, wait time.Duration) func(context.Context, *Scope) error {

@@ -118,7 +118,7 @@ func (b *batch) plan(ctx context.Context) ([]Args, error) {
 	}
 	jobs := make([]Args, len(planned))
 	for i, p := range planned {
-		jobs[i] = DeliverLead{DeliveryID: p.ID}
+		jobs[i] = DeliverLead{DeliveryID: p.ID, DestinationID: p.DestinationID}
 		b.event(p.LeadID, schema.DeliveryPlanned, map[string]any{"delivery": p.ID, "destination": names[p.DestinationID]})
 	}
 	return jobs, err

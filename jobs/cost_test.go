@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -129,4 +130,25 @@ func BenchmarkPickup(b *testing.B) {
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 	b.ReportMetric(ms(took[len(took)/2]), "ms-p50")
 	b.ReportMetric(ms(took[len(took)*99/100]), "ms-p99")
+}
+
+func TestADeliveryToADestinationWithoutLimitsTakesFiveRoundTrips(t *testing.T) {
+	for _, d := range []dbctx.Dialect{dbctx.SQLite, dbctx.Postgres} {
+		t.Run(string(d), func(t *testing.T) {
+			t.Parallel()
+			seen := &tracing{ended: make(chan int64, 2)}
+			db, err := dbctx.Open(t.Context(), costDatabases.URL(t, d), dbctx.Pool{Size: 2, Tracer: seen})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(db.Close)
+			depot := &depot{t: t, db: db, q: newQueue(db, Options{Queues: []string{Outbound}})}
+			startForCost(t, depot.q)
+			l := listen(t, func(string, http.ResponseWriter, *http.Request) {})
+			depot.plan(depot.destination(schema.Destination{URL: l.URL}), 1, 1)
+			if take, settle := <-seen.ended, <-seen.ended; take != 3 || settle != 2 {
+				t.Errorf("a delivery took %d round trips before the call and %d behind it, want 3 and 2", take, settle)
+			}
+		})
+	}
 }

@@ -34,6 +34,7 @@ type Queue struct {
 	workers *river.Workers
 	engine  engine
 	caller  *caller
+	gates   *gates
 	heart   *heart
 	running running
 	started bool
@@ -71,7 +72,8 @@ func newQueue(db *dbctx.DB, o Options) *Queue {
 	if o.Queues == nil {
 		o.Queues = AllQueues
 	}
-	q := &Queue{db: db, options: o, workers: river.NewWorkers(), caller: newCaller()}
+	q := &Queue{db: db, options: o, workers: river.NewWorkers(), caller: newCaller(callTimeout)}
+	q.gates = newGates(q.workersOf(Outbound))
 	q.heart = newHeart(q)
 	return q
 }

@@ -29,13 +29,27 @@ func (q *Queue) ReleaseIntake(ctx context.Context, tx *dbctx.Tx, id int64) error
 	return q.Enqueue(ctx, tx, ProcessLeads{IntakeIDs: []int64{id}})
 }
 
-// RetryDelivery makes a parked or retrying delivery again, at once and with all its tries before it;
-// schema.ErrNotFound if it is neither.
+// RetryDelivery makes a parked, uncertain or retrying delivery again, at once and with all its tries before it;
+// schema.ErrNotFound if it is none of these.
 func (q *Queue) RetryDelivery(ctx context.Context, tx *dbctx.Tx, id int64) error {
-	if err := schema.ReopenDelivery(ctx, tx, id, q.now()); err != nil {
+	destination, err := schema.ReopenDelivery(ctx, tx, id, q.now())
+	if err != nil {
 		return err
 	}
-	return q.Enqueue(ctx, tx, DeliverLead{DeliveryID: id})
+	return q.Enqueue(ctx, tx, DeliverLead{DeliveryID: id, DestinationID: destination})
+}
+
+// ConfirmDelivery closes an uncertain delivery as done, for a person who has found it at the receiver; schema.ErrNotFound if
+// it is not uncertain. actor signs the event: "user/7".
+func (q *Queue) ConfirmDelivery(ctx context.Context, tx *dbctx.Tx, id int64, actor string) error {
+	now := q.now()
+	leadID, err := schema.ConfirmDelivery(ctx, tx, id, now)
+	if err != nil {
+		return err
+	}
+	schema.AddEvents(tx, actor, now, schema.NewEvent{
+		LeadID: leadID, Kind: schema.DeliveryConfirmed, Data: map[string]any{"delivery": id}})
+	return nil
 }
 
 // NewKey makes a source's key and the hash that is stored of it. The key has 130 random bits, so a plain hash

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -11,9 +12,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unicode/utf8"
@@ -34,22 +37,24 @@ const (
 // caller posts webhooks as Standard Webhooks says: signed, with an id that stays the same at every try.
 type caller struct{ open, guarded *http.Client }
 
-func newCaller() *caller {
-	return &caller{open: newClient(nil), guarded: newClient(refusePrivate)}
+func newCaller(timeout time.Duration) *caller {
+	return &caller{open: newClient(timeout, nil), guarded: newClient(timeout, refusePrivate)}
 }
 
 // newClient follows no redirect: a signed message goes to the address that was agreed, or nowhere. It takes no
 // proxy from the environment either.
-func newClient(control func(network, address string, c syscall.RawConn) error) *http.Client {
+func newClient(timeout time.Duration, control func(network, address string, c syscall.RawConn) error) *http.Client {
 	dialer := &net.Dialer{Timeout: dialTimeout, Control: control}
 	return &http.Client{
-		Timeout: callTimeout,
+		Timeout: timeout,
 		Transport: &http.Transport{
-			DialContext:         dialer.DialContext,
-			TLSHandshakeTimeout: dialTimeout,
-			MaxIdleConnsPerHost: idleCallConns,
-			IdleConnTimeout:     time.Minute,
-			ForceAttemptHTTP2:   true,
+			DialContext:            dialer.DialContext,
+			TLSHandshakeTimeout:    dialTimeout,
+			MaxIdleConnsPerHost:    idleCallConns,
+			IdleConnTimeout:        time.Minute,
+			MaxResponseHeaderBytes: answerLimit,
+			DisableCompression:     true, // what is read is what was sent, and no more than that
+			ForceAttemptHTTP2:      true,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -95,16 +100,50 @@ func public(ip netip.Addr) bool {
 
 // answer is how a call ended.
 type answer struct {
-	status     int           // 0: there was no answer
-	text       string        // the beginning of the answer, or why there was none
-	retryAfter time.Duration // 0: not said
+	status      int           // 0: there was no answer
+	text        string        // the beginning of the answer, or why there was none
+	retryAfter  time.Duration // 0: not said
+	sent        bool          // some of the message may have reached the receiver
+	interrupted bool          // this process broke the call off
 }
 
 func (a answer) taken() bool { return a.status >= 200 && a.status <= 299 }
 func (a answer) gone() bool  { return a.status == http.StatusGone }
 
+// refused says that the receiver understood the message and will not take it, today or tomorrow.
+func (a answer) refused() bool {
+	switch a.status {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
+		return true
+	}
+	return false
+}
+
+// perhapsTaken says that the receiver may have done what it was told, although it did not say so. 503 and the redirects that ask
+// for the same request elsewhere say that it has not; the other redirects are often sent after the work.
+func (a answer) perhapsTaken() bool {
+	switch {
+	case a.status == 0:
+		return a.sent
+	case a.status == http.StatusTemporaryRedirect, a.status == http.StatusPermanentRedirect, a.status == http.StatusServiceUnavailable:
+		return false
+	default:
+		return a.status >= 500 || a.status < 400
+	}
+}
+
+// advice is the answer, and what to look at where the answer alone misleads.
+func (a answer) advice() string {
+	if a.status == http.StatusUnauthorized || a.status == http.StatusForbidden {
+		return "does the receiver verify with the secret of this destination, over webhook-id.webhook-timestamp.body as they " +
+			"came, and is its clock right? It says: " + a.text
+	}
+	return a.text
+}
+
 func (c *caller) post(ctx context.Context, d schema.Destination, id string, body []byte, now time.Time) answer {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, d.URL, strings.NewReader(string(body)))
+	var sent atomic.Bool
+	request, err := http.NewRequestWithContext(watchSent(ctx, &sent), http.MethodPost, d.URL, bytes.NewReader(body))
 	if err != nil {
 		return answer{text: "the URL of the destination cannot be used"}
 	}
@@ -118,18 +157,32 @@ func (c *caller) post(ctx context.Context, d schema.Destination, id string, body
 	request.Header.Set("Webhook-Id", id)
 	request.Header.Set("Webhook-Timestamp", stamp)
 	request.Header.Set("Webhook-Signature", signature)
-	request.Header.Set("Idempotency-Key", id)
+	if !d.NotIdempotent { // the header makes net/http send the request again by itself when a kept connection breaks
+		request.Header.Set("Idempotency-Key", id)
+	}
 	client := c.guarded
 	if d.AllowPrivate {
 		client = c.open
 	}
 	response, err := client.Do(request)
+	if ctx.Err() != nil && err != nil {
+		return answer{text: "interrupted, because this process stops", sent: sent.Load(), interrupted: true}
+	}
 	if err != nil {
-		return answer{text: whyNot(err)}
+		return answer{text: whyNot(err), sent: sent.Load()}
 	}
 	defer response.Body.Close()
 	text, _ := io.ReadAll(io.LimitReader(response.Body, answerLimit))
-	return answer{status: response.StatusCode, text: beginning(text), retryAfter: retryAfter(response.Header, now)}
+	return answer{status: response.StatusCode, text: beginning(text), retryAfter: retryAfter(response.Header, now), sent: true}
+}
+
+// watchSent sets sent once the message may be on its way. Each connection that is tried for it begins anew: net/http tries
+// another only if nothing was written, or if a repeat does no harm.
+func watchSent(ctx context.Context, sent *atomic.Bool) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn:      func(string) { sent.Store(false) },
+		WroteHeaders: func() { sent.Store(true) },
+	})
 }
 
 // whyNot says why there was no answer, without the URL, which may hold a secret of the receiver.
@@ -138,8 +191,6 @@ func whyNot(err error) string {
 	switch {
 	case errors.Is(err, errPrivateAddress):
 		return errPrivateAddress.Error()
-	case errors.Is(err, context.Canceled):
-		return "interrupted"
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return "no answer in time"
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -164,13 +215,17 @@ func beginning(text []byte) string {
 	return s[:cut]
 }
 
-// retryAfter reads seconds or a date (RFC 9110, 10.2.3); 0 if there is neither.
+// retryAfter reads seconds or a date (RFC 9110, 10.2.3); 0 if there is neither. A date is by the clock of the receiver, if
+// it tells its time.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	value := h.Get("Retry-After")
 	if seconds, err := strconv.Atoi(value); err == nil && seconds >= 0 {
 		return time.Duration(min(seconds, 1<<30)) * time.Second
 	}
 	if at, err := http.ParseTime(value); err == nil {
+		if theirs, err := http.ParseTime(h.Get("Date")); err == nil {
+			now = theirs
+		}
 		return max(0, at.Sub(now))
 	}
 	return 0

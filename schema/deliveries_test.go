@@ -15,13 +15,17 @@ func TestOnlyTheLastTrySettlesADelivery(t *testing.T) {
 		plan := schema.NewDelivery{LeadID: 1, DestinationID: d.ID, IntakeID: 1, Event: "lead.created", Key: "k"}
 		planned := must[[]schema.PlannedDelivery](t)(schema.PlanDeliveries(ctx, tx, []schema.NewDelivery{plan}, at))
 		const job = 5
-		stalled := must[schema.Delivery](t)(schema.TakeDelivery(ctx, tx, planned[0].ID, job, at))
-		second := must[schema.Delivery](t)(schema.TakeDelivery(ctx, tx, planned[0].ID, job, at))
+		begin := func() schema.Delivery {
+			v := must[schema.Candidate](t)(schema.LockDelivery(ctx, tx, planned[0].ID, job)).Delivery
+			schema.BeginCall(tx, &v, job, at)
+			return v
+		}
+		stalled, second := begin(), begin()
 		stalled.State, second.State = schema.DeliveryRetrying, schema.DeliveryDone
-		if must[bool](t)(schema.SettleDelivery(ctx, tx, stalled, at)) {
+		if settled, _, err := schema.SettleDelivery(ctx, tx, stalled, at); settled || err != nil {
 			t.Error("the first try settled while the second was on its way")
 		}
-		if !must[bool](t)(schema.SettleDelivery(ctx, tx, second, at)) {
+		if settled, _, err := schema.SettleDelivery(ctx, tx, second, at); !settled || err != nil {
 			t.Error("the second try did not settle")
 		}
 	})

@@ -13,39 +13,54 @@ type Destination struct {
 	ID            int64
 	Name          string
 	URL           string
-	Secret        string // "whsec_" and base64, as in Standard Webhooks
-	AllowPrivate  bool   // loopback and private addresses may be called
-	Active        bool   // false: it asked not to be called again, or a person stopped it
+	Secret        string  // "whsec_" and base64, as in Standard Webhooks
+	AllowPrivate  bool    // loopback and private addresses may be called
+	NotIdempotent bool    // it would take a repeat for something new, so a call that may have arrived is not made again
+	Rate          float64 // calls a second, of all processes together; 0 no limit
+	Concurrency   int     // calls at once, of all processes together; 0 no limit
+	Active        bool    // false: it asked not to be called again, or a person stopped it
 	StoppedReason string
 	CreatedAt     time.Time
 }
 
-const destinationColumns = `d.id, d.name, d.url, d.secret, d.allow_private, d.active, d.stopped_reason, d.created_at`
+// Limited says whether calls must be counted across the fleet.
+func (d Destination) Limited() bool { return d.Rate > 0 || d.Concurrency > 0 }
 
-func scanDestination(row dbctx.Scanner) (d Destination, err error) {
-	return d, row.Scan(&d.ID, &d.Name, &d.URL, &d.Secret, &d.AllowPrivate, &d.Active, &d.StoppedReason, &d.CreatedAt)
+const destinationColumns = `d.id, d.name, d.url, d.secret, d.allow_private, NOT d.idempotent, d.rate, d.concurrency, d.active,
+	d.stopped_reason, d.created_at`
+
+// fields are where destinationColumns are read to.
+func (d *Destination) fields() []any {
+	return []any{&d.ID, &d.Name, &d.URL, &d.Secret, &d.AllowPrivate, &d.NotIdempotent, &d.Rate, &d.Concurrency, &d.Active,
+		&d.StoppedReason, &d.CreatedAt}
 }
+
+func scanDestination(row dbctx.Scanner) (d Destination, err error) { return d, row.Scan(d.fields()...) }
 
 // InsertDestination makes a destination. ErrExists if the name is taken.
 func InsertDestination(ctx context.Context, tx *dbctx.Tx, d Destination, now time.Time) (Destination, error) {
 	d.Active, d.CreatedAt = true, now
-	err := tx.QueryRow(ctx, `INSERT INTO destinations (name, url, secret, allow_private, created_at)
-		VALUES ($1, $2, $3, $4, $5) ON CONFLICT (name) DO NOTHING RETURNING id`,
-		d.Name, d.URL, d.Secret, d.AllowPrivate, now).Scan(&d.ID)
+	err := tx.QueryRow(ctx, `INSERT INTO destinations (name, url, secret, allow_private, idempotent, rate, concurrency, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (name) DO NOTHING RETURNING id`,
+		d.Name, d.URL, d.Secret, d.AllowPrivate, !d.NotIdempotent, d.Rate, d.Concurrency, now).Scan(&d.ID)
 	if err == dbctx.ErrNoRows {
 		return Destination{}, fmt.Errorf("destination %s: %w", d.Name, ErrExists)
 	}
 	return d, err
 }
 
-// UpsertDestination makes a destination or gives a known one this URL, secret and permission, and starts
-// it again if it was stopped.
+// UpsertDestination makes a destination or gives a known one this URL, secret, nature and limits, and starts it again if it
+// was stopped.
 func UpsertDestination(ctx context.Context, tx *dbctx.Tx, d Destination, now time.Time) (Destination, error) {
-	return scanDestination(tx.QueryRow(ctx, `INSERT INTO destinations (name, url, secret, allow_private, created_at)
-		VALUES ($1, $2, $3, $4, $5)
+	d.Active, d.StoppedReason = true, ""
+	err := tx.QueryRow(ctx, `INSERT INTO destinations (name, url, secret, allow_private, idempotent, rate, concurrency, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 		ON CONFLICT (name) DO UPDATE SET url = excluded.url, secret = excluded.secret,
-			allow_private = excluded.allow_private, active = true, stopped_reason = ''
-		RETURNING id, name, url, secret, allow_private, active, stopped_reason, created_at`, d.Name, d.URL, d.Secret, d.AllowPrivate, now))
+			allow_private = excluded.allow_private, idempotent = excluded.idempotent, rate = excluded.rate,
+			concurrency = excluded.concurrency, active = true, stopped_reason = ''
+		RETURNING id, created_at`, d.Name, d.URL, d.Secret, d.AllowPrivate, !d.NotIdempotent, d.Rate, d.Concurrency, now).
+		Scan(&d.ID, &d.CreatedAt)
+	return d, err
 }
 
 // ListDestinations returns all destinations by name.
@@ -67,8 +82,46 @@ func StopDestination(tx *dbctx.Tx, id int64, reason string) {
 // StartDestination lets calls go on; ErrNotFound if there is no destination of that name.
 func StartDestination(ctx context.Context, tx *dbctx.Tx, name string) error {
 	n, err := tx.Exec(ctx, `UPDATE destinations SET active = true, stopped_reason = '' WHERE name = $1`, name)
-	if err == nil && n == 0 {
-		return fmt.Errorf("destination %s: %w", name, ErrNotFound)
+	return oneOf(n, err, "destination", name)
+}
+
+// LimitDestination changes how often and how many at once a destination may be called; ErrNotFound if there is none of that
+// name.
+func LimitDestination(ctx context.Context, tx *dbctx.Tx, name string, rate float64, concurrency int) error {
+	n, err := tx.Exec(ctx, `UPDATE destinations SET rate = $2, concurrency = $3, line_until = 0 WHERE name = $1`, name, rate, concurrency)
+	return oneOf(n, err, "destination", name)
+}
+
+// Traffic is what the whole fleet does at a destination, by the database's clock. Times are in microseconds since 1970.
+type Traffic struct {
+	Now         int64
+	CalledUntil int64 // the calls that were made have used up the rate until then
+	LineUntil   int64 // the rate is promised until then to deliveries that wait
+	Calling     int   // calls under way
+}
+
+// LockTraffic reads it for a delivery that wants to be made, not counting that one, and keeps it from changing until the
+// scope ends. The lock lets new deliveries be planned meanwhile.
+func LockTraffic(ctx context.Context, tx *dbctx.Tx, destinationID, deliveryID int64) (t Traffic, err error) {
+	// Two statements: the second sees what was committed while the first waited.
+	tx.Queue(lockDestination.on(tx), destinationID)
+	err = tx.QueryRow(ctx, traffic.on(tx), destinationID, deliveryID).Scan(&t.Now, &t.CalledUntil, &t.LineUntil, &t.Calling)
+	return t, err
+}
+
+const readTraffic = `, d.called_until, d.line_until,
+	(SELECT count(*) FROM deliveries v WHERE v.destination_id = d.id AND v.state = 'calling' AND v.id <> $2)
+	FROM destinations d WHERE d.id = $1`
+
+var (
+	lockDestination = both(`SELECT id FROM destinations WHERE id = $1 FOR NO KEY UPDATE`)
+	traffic         = text{
+		postgres: `SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint` + readTraffic,
+		sqlite:   `SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)` + readTraffic,
 	}
-	return err
+)
+
+// SaveTraffic writes what a decision on LockTraffic has made of the two lines.
+func SaveTraffic(tx *dbctx.Tx, destinationID int64, t Traffic) {
+	tx.Queue(`UPDATE destinations SET called_until = $2, line_until = $3 WHERE id = $1`, destinationID, t.CalledUntil, t.LineUntil)
 }

@@ -10,16 +10,18 @@ import (
 
 // Kinds of events. Together they tell a lead's story and are enough to rebuild its row.
 const (
-	Received        = "received"         // a submission founded the lead
-	Absorbed        = "absorbed"         // another submission of the same person
-	PhoneShared     = "phone_shared"     // its telephone number belongs to another lead
-	Scored          = "scored"           //
-	Assigned        = "assigned"         // somebody owns it now
-	Unassigned      = "unassigned"       // nobody could take it
-	DeliveryPlanned = "delivery_planned" //
-	Delivered       = "delivered"        // the receiver took it
-	DeliveryRetry   = "delivery_retry"   // the receiver did not take it; it will be called again
-	DeliveryParked  = "delivery_parked"  // given up until a person decides
+	Received          = "received"           // a submission founded the lead
+	Absorbed          = "absorbed"           // another submission of the same person
+	PhoneShared       = "phone_shared"       // its telephone number belongs to another lead
+	Scored            = "scored"             //
+	Assigned          = "assigned"           // somebody owns it now
+	Unassigned        = "unassigned"         // nobody could take it
+	DeliveryPlanned   = "delivery_planned"   //
+	Delivered         = "delivered"          // the receiver took it
+	DeliveryRetry     = "delivery_retry"     // the receiver did not take it; it will be called again
+	DeliveryParked    = "delivery_parked"    // given up until a person decides
+	DeliveryDoubted   = "delivery_uncertain" // perhaps taken; a person finds out
+	DeliveryConfirmed = "delivery_confirmed" // a person found out: it was taken
 )
 
 // Event is one thing that happened to a lead.

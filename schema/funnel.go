@@ -16,6 +16,7 @@ type FunnelCounts struct {
 	Delivered int64 `json:"delivered"`
 	Retrying  int64 `json:"retrying"`
 	Parked    int64 `json:"parked"`
+	Uncertain int64 `json:"uncertain"`
 }
 
 // Funnel counts what was received since then. A lead's id is its founding intake's, so the first of those bounds the
@@ -40,6 +41,7 @@ func Funnel(ctx context.Context, tx *dbctx.Tx, since time.Time) (f FunnelCounts,
 		f.Planned += n
 	}
 	f.Delivered, f.Retrying, f.Parked = deliveries[DeliveryDone], deliveries[DeliveryRetrying], deliveries[DeliveryGivenUp]
+	f.Uncertain = deliveries[DeliveryUncertain]
 	return f, err
 }
 

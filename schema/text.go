@@ -14,7 +14,7 @@ import (
 // It is written for PostgreSQL. For SQLite three things are taken out or replaced:
 //
 //	$1::timestamptz            casts go: SQLite stores what it is given
-//	FOR UPDATE OF i            goes: a writing scope holds SQLite's one write lock from its start
+//	FOR UPDATE OF i            goes, as FOR NO KEY UPDATE does: a writing scope holds SQLite's one write lock from its start
 //	{r: id bigint, name text}  a set sent as one JSON array of objects, the statement's $1
 //
 // The set becomes jsonb_to_recordset here and json_each there.
@@ -23,7 +23,7 @@ type text struct{ postgres, sqlite string }
 var (
 	setPattern  = regexp.MustCompile(`\{(\w+): ([^}]+)\}`)
 	castPattern = regexp.MustCompile(`::[a-z]+`)
-	lockPattern = regexp.MustCompile(` FOR UPDATE( OF \w+)?( SKIP LOCKED)?`)
+	lockPattern = regexp.MustCompile(` FOR (NO KEY )?UPDATE( OF \w+)?( SKIP LOCKED)?`)
 )
 
 func both(sql string) text {
@@ -84,6 +84,14 @@ func must[T any](v T, err error) T {
 // notFound turns "no rows" into a sentence that names what was looked for.
 func notFound(err error, what string, key any) error {
 	if err == dbctx.ErrNoRows {
+		return fmt.Errorf("%s %v: %w", what, key, ErrNotFound)
+	}
+	return err
+}
+
+// oneOf turns "no row was changed" into a sentence that names what was looked for.
+func oneOf(n int64, err error, what string, key any) error {
+	if err == nil && n == 0 {
 		return fmt.Errorf("%s %v: %w", what, key, ErrNotFound)
 	}
 	return err
