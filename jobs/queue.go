@@ -2,14 +2,12 @@ package jobs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/rivertype"
 	"github.com/robfig/cron/v3"
 
 	"github.com/leadmill/leadmill/dbctx"
@@ -43,8 +41,6 @@ type engine interface {
 	Start(ctx context.Context) error
 	Stop(ctx context.Context) error
 	StopAndCancel(ctx context.Context) error
-	JobRetry(ctx context.Context, id int64) (*rivertype.JobRow, error)
-	JobList(ctx context.Context, params *river.JobListParams) (*river.JobListResult, error)
 	lane(ctx context.Context, name string, open bool) error
 	insert(ctx context.Context, tx *dbctx.Tx, jobs []river.InsertManyParams) error
 	ui(prefix string, logger *slog.Logger) (http.Handler, error)
@@ -228,54 +224,4 @@ func (q *Queue) Idle(ctx context.Context) (idle bool, err error) {
 		return err
 	}, dbctx.ReadOnly())
 	return idle, err
-}
-
-// FailedJob is a job that has failed: it waits for its next attempt, or was given up.
-type FailedJob struct {
-	ID          int64
-	Kind        string
-	Queue       string
-	State       string // retryable, discarded or cancelled
-	Attempt     int
-	MaxAttempts int
-	Error       string    // of the last attempt
-	At          time.Time // next attempt if retryable, else when it was given up
-}
-
-// FailedJobs returns the jobs that wait for another attempt or were given up, newest first.
-func (q *Queue) FailedJobs(ctx context.Context, limit int) ([]FailedJob, error) {
-	params := river.NewJobListParams().First(min(max(limit, 1), 1000)).OrderBy(river.JobListOrderByID, river.SortOrderDesc).
-		States(rivertype.JobStateRetryable, rivertype.JobStateDiscarded, rivertype.JobStateCancelled)
-	list, err := q.engine.JobList(ctx, params)
-	if err != nil {
-		return nil, err
-	}
-	failed := make([]FailedJob, len(list.Jobs))
-	for i, row := range list.Jobs {
-		failed[i] = newFailedJob(row)
-	}
-	return failed, nil
-}
-
-func newFailedJob(row *rivertype.JobRow) FailedJob {
-	f := FailedJob{
-		ID: row.ID, Kind: row.Kind, Queue: row.Queue, State: string(row.State),
-		Attempt: row.Attempt, MaxAttempts: row.MaxAttempts, At: row.ScheduledAt,
-	}
-	if row.FinalizedAt != nil {
-		f.At = *row.FinalizedAt
-	}
-	if n := len(row.Errors); n > 0 {
-		f.Error = row.Errors[n-1].Error
-	}
-	return f
-}
-
-// RetryJob runs a job again as soon as a worker is free; schema.ErrNotFound if there is none with this id.
-func (q *Queue) RetryJob(ctx context.Context, id int64) error {
-	_, err := q.engine.JobRetry(ctx, id)
-	if errors.Is(err, rivertype.ErrNotFound) {
-		return fmt.Errorf("job %d: %w", id, schema.ErrNotFound)
-	}
-	return err
 }

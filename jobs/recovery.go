@@ -153,7 +153,7 @@ func (q *Queue) recover(ctx context.Context, tx *dbctx.Tx, silent time.Duration)
 	}
 	back, suspects, parked := sortOrphans(orphans)
 	schema.RequeueJobs(tx, back, "")
-	schema.RequeueJobs(tx, suspects, Suspect)
+	schema.SuspectJobs(tx, suspects, Suspect)
 	schema.ParkJobs(tx, parked, whyParked, q.now())
 	tx.AfterCommit(func() {
 		q.options.Logger.Warn("workers died, their jobs go on", "workers", dead, "requeued", len(back), "suspect", suspects, "parked", parked)

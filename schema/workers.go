@@ -98,6 +98,17 @@ var requeueJobs = both(`UPDATE river_job SET state = 'available', queue = CASE W
 		attempt = CASE WHEN attempt > 0 THEN attempt - 1 ELSE 0 END
 	WHERE state = 'running' AND id IN (SELECT r.id FROM {r: id bigint})`)
 
+// SuspectJobs is RequeueJobs into the lane of suspects; it remembers the queue that each was in.
+func SuspectJobs(tx *dbctx.Tx, ids []int64, lane string) {
+	if len(ids) > 0 {
+		tx.Queue(rememberQueues.on(tx), idSet(ids))
+		RequeueJobs(tx, ids, lane)
+	}
+}
+
+var rememberQueues = both(`UPDATE job_crashes SET queue = (SELECT j.queue FROM river_job j WHERE j.id = job_crashes.job_id)
+	WHERE queue = '' AND job_id IN (SELECT r.id FROM {r: id bigint})`)
+
 // ParkJobs gives running jobs up for a reason, which stands beside their other errors.
 func ParkJobs(tx *dbctx.Tx, ids []int64, reason string, now time.Time) {
 	if len(ids) == 0 {
