@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -86,6 +87,7 @@ const (
 	jobTimeout  = time.Minute      // for one attempt, unless the kind says otherwise
 	softStop    = 20 * time.Second // running jobs may finish for that long after Stop
 	hardStop    = 5 * time.Second  // and end for that long after they were cancelled
+	lastStop    = 3 * time.Second  // is left to take this process off the list
 	rescueAfter = time.Hour        // a job that runs longer belongs to a dead process
 )
 
@@ -175,33 +177,39 @@ func (q *Queue) Start(ctx context.Context) error {
 		return err
 	}
 	if err := q.engine.Start(ctx); err != nil {
-		return err
+		return errors.Join(err, q.heart.remove(context.WithoutCancel(ctx)))
 	}
 	q.started = true
 	q.heart.start()
 	return nil
 }
 
-// Stop takes no new jobs, lets the running ones finish for 20 seconds, then cancels them; what was cut off is
-// available again, its attempt given back. It returns when all have ended, at the latest after 25 seconds.
+// ErrStillRunning: jobs did not end although they were cancelled. They are available to others already, so end the process.
+var ErrStillRunning = errors.New("jobs do not end although they were cancelled, and go on elsewhere: end this process")
+
+// Stop takes no new jobs, lets the running ones finish for 20 seconds or until ctx ends, then cancels them. What was cut off
+// is available again, its attempt given back. It returns when all have ended, or after 28 seconds at the latest, with
+// ErrStillRunning if some have not, and with the error of ctx if that cut it short.
 func (q *Queue) Stop(ctx context.Context) error {
 	if !q.started {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), softStop+hardStop)
+	q.heart.leave()
+	soft, cancel := context.WithTimeout(ctx, softStop)
 	defer cancel()
-	if err := q.engine.Stop(ctx); err != nil {
-		return fmt.Errorf("jobs still run after %s: %w", softStop+hardStop, err)
+	cut := q.engine.Stop(soft)
+	if cut != nil {
+		hard, cancel := context.WithTimeout(context.WithoutCancel(ctx), hardStop)
+		defer cancel()
+		if q.engine.StopAndCancel(hard) != nil {
+			cut = ErrStillRunning
+		} else if cut = ctx.Err(); cut != nil {
+			cut = fmt.Errorf("stopped at once, what was cut off goes on elsewhere: %w", cut)
+		}
 	}
-	return q.heart.end(ctx)
-}
-
-// Cancel ends running jobs at once instead of letting them finish; they are available again.
-func (q *Queue) Cancel(ctx context.Context) error {
-	if !q.started {
-		return nil
-	}
-	return q.engine.StopAndCancel(ctx)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastStop)
+	defer cancel()
+	return errors.Join(cut, q.heart.end(last))
 }
 
 // Close gives the queue's own connections back. Stop first.

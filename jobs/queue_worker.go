@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -48,7 +49,16 @@ func (m *scopeMiddleware) Work(ctx context.Context, row *rivertype.JobRow, inner
 	if errors.Is(err, dbctx.ErrAlreadyDone) {
 		return nil
 	}
-	return err
+	return because(ctx, err)
+}
+
+// because adds why the context ended to an error, for an interrupted job may fail in any words: a stop, to which River gives
+// the attempt back, has to be told from a failure.
+func because(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil || errors.Is(err, ctx.Err()) {
+		return err
+	}
+	return fmt.Errorf("%w (%w)", err, context.Cause(ctx))
 }
 
 // Work runs the job.
@@ -61,7 +71,7 @@ func (w *worker[T]) Work(ctx context.Context, job *river.Job[T]) error {
 	if errors.As(err, &more) {
 		return river.JobSnooze(more.after)
 	}
-	return err
+	return because(ctx, err)
 }
 
 // Timeout of one attempt.

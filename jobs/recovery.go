@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/leadmill/leadmill/dbctx"
@@ -39,6 +40,7 @@ type heart struct {
 	steady    time.Time     // since when they arrive without a gap
 	eldest    bool          // of the processes that live
 	lane      bool          // this process works the suspect lane
+	leaving   atomic.Bool
 	stop      context.CancelFunc
 	done      chan struct{}
 }
@@ -54,6 +56,7 @@ func newHeart(q *Queue) *heart {
 // start goes on beating until end. The first beat has arrived before.
 func (h *heart) start() {
 	ctx, cancel := context.WithCancel(context.Background())
+	h.leaving.Store(false)
 	h.stop, h.done = cancel, make(chan struct{}) // a queue that was stopped may start again
 	go h.run(ctx, h.done)
 }
@@ -77,13 +80,29 @@ func (h *heart) run(ctx context.Context, done chan<- struct{}) {
 	}
 }
 
+// leave keeps the lane as it is from now on: River changes no lanes while it stops, and would hold up the beats until then.
+func (h *heart) leave() { h.leaving.Store(true) }
+
 // end takes this process off the list, behind its last job.
 func (h *heart) end(ctx context.Context) error {
 	h.stop()
-	<-h.done
-	return dbctx.Run(ctx, h.q.db, func(_ context.Context, tx *dbctx.Tx) error {
+	select {
+	case <-h.done:
+	case <-ctx.Done():
+	}
+	return h.remove(ctx)
+}
+
+// remove takes this process off the list. Jobs that are its own still, since they do not end or because what became of them
+// could not be written down, are available to others in the same moment.
+func (h *heart) remove(ctx context.Context) error {
+	return dbctx.Run(ctx, h.q.db, func(ctx context.Context, tx *dbctx.Tx) error {
+		left, err := schema.ReleaseJobs(ctx, tx, h.self.ID)
+		if len(left) > 0 {
+			h.q.options.Logger.Warn("jobs were left behind and go on elsewhere", "jobs", left)
+		}
 		schema.RemoveWorker(tx, h.self.ID)
-		return nil
+		return err
 	})
 }
 
@@ -128,7 +147,7 @@ func (h *heart) mayBury(now time.Time) bool {
 
 // keepLane works the suspect lane while this process is the eldest.
 func (h *heart) keepLane(ctx context.Context) error {
-	if h.eldest == h.lane {
+	if h.eldest == h.lane || h.leaving.Load() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, beatLimit)

@@ -109,6 +109,19 @@ func SuspectJobs(tx *dbctx.Tx, ids []int64, lane string) {
 var rememberQueues = both(`UPDATE job_crashes SET queue = (SELECT j.queue FROM river_job j WHERE j.id = job_crashes.job_id)
 	WHERE queue = '' AND job_id IN (SELECT r.id FROM {r: id bigint})`)
 
+// ReleaseJobs makes the jobs that a worker still runs available again, gives the attempt back and returns their ids.
+func ReleaseJobs(ctx context.Context, tx *dbctx.Tx, worker string) ([]int64, error) {
+	return dbctx.All(ctx, tx, func(row dbctx.Scanner) (id int64, err error) { return id, row.Scan(&id) }, releaseJobs.on(tx), worker)
+}
+
+var releaseJobs = text{
+	postgres: releaseJob + `attempted_by[array_upper(attempted_by, 1)] = $1 RETURNING id`,
+	sqlite:   releaseJob + `json_extract(attempted_by, '$[#-1]') = $1 RETURNING id`,
+}
+
+const releaseJob = `UPDATE river_job SET state = 'available', attempt = CASE WHEN attempt > 0 THEN attempt - 1 ELSE 0 END
+	WHERE state = 'running' AND `
+
 // ParkJobs gives running jobs up for a reason, which stands beside their other errors.
 func ParkJobs(tx *dbctx.Tx, ids []int64, reason string, now time.Time) {
 	if len(ids) == 0 {
