@@ -99,7 +99,7 @@ func TestStopsOneAfterTheOtherUnderLoadLoseNothingAndRepeatNothing(t *testing.T)
 	var acknowledged []string
 	enough := make(chan struct{})
 	var clients sync.WaitGroup
-	for range 4 {
+	for range 2 {
 		clients.Go(func() {
 			client := &http.Client{Transport: &http.Transport{}} // keeps its connection, as clients do
 			defer client.CloseIdleConnections()

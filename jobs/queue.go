@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -34,7 +35,12 @@ type Queue struct {
 	engine  engine
 	caller  *caller
 	heart   *heart
+	kinds   []string // that this release knows
 	started bool
+
+	stuck      chan struct{} // closed by giveUp
+	giveUp     func()
+	stuckAfter time.Duration
 }
 
 // engine is River on one kind of database.
@@ -69,6 +75,8 @@ func newQueue(db *dbctx.DB, o Options) *Queue {
 	}
 	q := &Queue{db: db, options: o, workers: river.NewWorkers(), caller: newCaller()}
 	q.heart = newHeart(q)
+	q.stuck, q.stuckAfter = make(chan struct{}), stuckAfter
+	q.giveUp = sync.OnceFunc(func() { close(q.stuck) })
 	return q
 }
 
@@ -78,6 +86,7 @@ func (q *Queue) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	q.heart.self.Kinds = q.kinds
 	q.engine, err = openEngine(ctx, q.db, config)
 	return err
 }
@@ -109,6 +118,8 @@ func (q *Queue) config() (*river.Config, error) {
 		FetchPollInterval:           200 * time.Millisecond,
 		FetchOnlyKnownKinds:         true,
 		JobTimeout:                  jobTimeout,
+		JobStuckHandler:             q.onStuck,
+		JobStuckThreshold:           overtime,
 		RescueStuckJobsAfter:        rescueAfter,
 		SoftStopTimeout:             softStop,
 		CompletedJobRetentionPeriod: keepCompleted,

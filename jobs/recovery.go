@@ -25,6 +25,9 @@ const (
 	suspectAfter = 3 // crashes
 )
 
+// StalledAfter is the silence of a worker after which something is wrong with it: two beats did not come.
+const StalledAfter = 2*beatEvery + beatLimit
+
 const whyParked = "its process died each time it ran, at last with this job alone on the suspect lane: look at what it does before you retry it"
 
 // heart beats for this process, and looks after the jobs of processes whose heart has stopped.
@@ -40,6 +43,7 @@ type heart struct {
 	steady    time.Time     // since when they arrive without a gap
 	eldest    bool          // of the processes that live
 	lane      bool          // this process works the suspect lane
+	strangers strangers
 	leaving   atomic.Bool
 	stop      context.CancelFunc
 	done      chan struct{}
@@ -50,7 +54,7 @@ func newHeart(q *Queue) *heart {
 	host = host[:min(len(host), 60)]
 	id := fmt.Sprintf("%s_%d_%s", strings.ReplaceAll(host, ".", "_"), os.Getpid(), rand.Text()[:10])
 	self := schema.Worker{ID: id, Host: host, PID: os.Getpid()}
-	return &heart{q: q, self: self, every: beatEvery, deadAfter: deadAfter}
+	return &heart{q: q, self: self, every: beatEvery, deadAfter: deadAfter, strangers: strangers{every: unknownEvery, after: unknownAfter}}
 }
 
 // start goes on beating until end. The first beat has arrived before.
@@ -68,6 +72,9 @@ func (h *heart) run(ctx context.Context, done chan<- struct{}) {
 	for {
 		if err := h.keepLane(ctx); err != nil && ctx.Err() == nil {
 			h.q.options.Logger.Warn("the suspect lane does not open or close", "error", err)
+		}
+		if err := h.parkUnknown(ctx); err != nil && ctx.Err() == nil {
+			h.q.options.Logger.Warn("kinds of job that nobody knows could not be looked for", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -173,7 +180,7 @@ func (q *Queue) recover(ctx context.Context, tx *dbctx.Tx, silent time.Duration)
 	back, suspects, parked := sortOrphans(orphans)
 	schema.RequeueJobs(tx, back, "")
 	schema.SuspectJobs(tx, suspects, Suspect)
-	schema.ParkJobs(tx, parked, whyParked, q.now())
+	schema.ParkJobs(tx, parked, "", whyParked, q.now())
 	tx.AfterCommit(func() {
 		q.options.Logger.Warn("workers died, their jobs go on", "workers", dead, "requeued", len(back), "suspect", suspects, "parked", parked)
 	})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -21,9 +22,9 @@ func (a *app) workerCommand() *cobra.Command {
 		Use: "worker", Short: "Work jobs", Args: cobra.NoArgs,
 		Long: "Works jobs until SIGTERM or Ctrl-C; running ones may then finish for 20 s, the\n" +
 			"rest goes back to the queue. A second signal sends them back at once (exit code\n" +
-			"130), a third kills. A job that does not end when it must makes the process drain\n" +
-			"and end with 1, so that its supervisor starts another. With WORKER_HTTP_ADDR it\n" +
-			"serves /healthz, /readyz and /metrics.",
+			"130), a third kills. A job that does not end when it must is parked, and the\n" +
+			"process drains and ends with 1, so that its supervisor starts another. With\n" +
+			"WORKER_HTTP_ADDR it serves /healthz, /readyz and /metrics.",
 		Example: "  leadmill worker --queues live,outbound --concurrency 50",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if !c.Flags().Changed("concurrency") {
@@ -67,10 +68,14 @@ func (a *app) worker(ctx context.Context, queues []string, concurrency int) erro
 		return err
 	}
 	a.log.Info("worker is ready", "queues", queues, "database", db.String())
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case <-q.Stuck():
+		err = jobs.ErrStuck
+	}
 	stopping.Store(true)
 	a.log.Info("worker is stopping")
-	return q.Stop(hurry)
+	return errors.Join(err, q.Stop(hurry))
 }
 
 func knownQueues(queues []string) error {
