@@ -35,9 +35,10 @@ type Queue struct {
 	engine  engine
 	caller  *caller
 	heart   *heart
-	kinds   []string // that this release knows
 	started bool
 
+	kinds      []string      // of job that this release knows
+	schedules  []schedule    // the crontab
 	stuck      chan struct{} // closed by giveUp
 	giveUp     func()
 	stuckAfter time.Duration
@@ -74,7 +75,7 @@ func newQueue(db *dbctx.DB, o Options) *Queue {
 		o.Queues = AllQueues
 	}
 	q := &Queue{db: db, options: o, workers: river.NewWorkers(), caller: newCaller()}
-	q.heart = newHeart(q)
+	q.heart, q.schedules = newHeart(q), schedules
 	q.stuck, q.stuckAfter = make(chan struct{}), stuckAfter
 	q.giveUp = sync.OnceFunc(func() { close(q.stuck) })
 	return q

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"os"
+	_ "time/tzdata" // schedules have time zones, and a bare container has none
 )
 
 func main() {
