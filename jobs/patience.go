@@ -15,7 +15,7 @@ import (
 const (
 	shortestPause = 50 * time.Millisecond
 	longestPause  = 5 * time.Second
-	patience      = 10 * time.Minute // then it counts as a failure of the job
+	mostPatience  = 10 * time.Minute // then it counts as a failure of the job
 )
 
 // patiently runs a scope again while the database is away, with growing pauses of random length, so that those who wait do
@@ -24,7 +24,7 @@ func patiently(ctx context.Context, run func() error) error {
 	begun := time.Now()
 	for pause := shortestPause; ; pause = min(2*pause, longestPause) {
 		err := run()
-		if !dbctx.IsUnavailable(err) || errors.Is(err, dbctx.ErrCommitUnknown) || time.Since(begun) > patience {
+		if !dbctx.IsUnavailable(err) || errors.Is(err, dbctx.ErrCommitUnknown) || time.Since(begun) > mostPatience {
 			return err
 		}
 		select {

@@ -205,7 +205,18 @@ func TestAJobThatKillsItsProcessIsParkedAndWhoStoodByGoesThrough(t *testing.T) {
 	await(t, func() bool { return worked(t, db, bystander) == 1 })
 	failed, err := healthy.FailedJobs(t.Context(), 10)
 	if err != nil || len(failed) != 1 || failed[0].State != "discarded" || failed[0].Error != whyParked {
-		t.Errorf("failed jobs = %+v, %v; want the culprit with the reason", failed, err)
+		t.Fatalf("failed jobs = %+v, %v; want the culprit with the reason", failed, err)
+	}
+	err = dbctx.Run(t.Context(), db, func(ctx context.Context, tx *dbctx.Tx) error {
+		var queue string
+		err := tx.QueryRow(ctx, `SELECT queue FROM job_crashes WHERE job_id = $1`, failed[0].ID).Scan(&queue)
+		if queue != Live {
+			t.Errorf("a retry would put the job into queue %q, want its own", queue)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 
