@@ -2,7 +2,9 @@ package web
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/leadmill/leadmill/dbctx"
 	"github.com/leadmill/leadmill/jobs"
@@ -12,9 +14,24 @@ import (
 // failedPage is what did not work out: each waits for another try or for a person.
 type failedPage struct {
 	Deliveries []schema.Delivery
+	Uncertain  bool // one of them is
 	Pager      pager
 	Jobs       []jobs.FailedJob
 }
+
+// undelivered is a delivery that a person may do something about, and the page to go back to.
+type undelivered struct {
+	schema.Delivery
+	Back string
+}
+
+// Retry says whether it can be made again.
+func (u undelivered) Retry() bool {
+	return u.State == schema.DeliveryGivenUp || u.State == schema.DeliveryRetrying || u.Uncertain()
+}
+
+// Uncertain says whether it can be marked as delivered.
+func (u undelivered) Uncertain() bool { return u.State == schema.DeliveryUncertain }
 
 const failedJobs = 100 // shown at once; River UI shows all
 
@@ -24,6 +41,7 @@ func (s *Server) failed(w http.ResponseWriter, r *http.Request) {
 		rows, err := schema.FailedDeliveries(ctx, tx, id(r.URL.Query().Get("before")), pageRows+1)
 		var next int64
 		p.Deliveries, next = cut(rows, func(d schema.Delivery) int64 { return d.ID })
+		p.Uncertain = slices.ContainsFunc(p.Deliveries, func(d schema.Delivery) bool { return d.State == schema.DeliveryUncertain })
 		p.Pager = newPager(r, next)
 		return err
 	})
@@ -33,7 +51,7 @@ func (s *Server) failed(w http.ResponseWriter, r *http.Request) {
 	s.show(w, v, "failed", view{Title: "Failed", Tab: "/failed", Every: "5s", Page: p})
 }
 
-// retryDelivery makes a parked or retrying delivery again.
+// retryDelivery makes a parked, uncertain or retrying delivery again.
 func (s *Server) retryDelivery(w http.ResponseWriter, r *http.Request) {
 	if !readForm(w, r) {
 		return
@@ -44,6 +62,25 @@ func (s *Server) retryDelivery(w http.ResponseWriter, r *http.Request) {
 		s.log.Info("delivery to be made again", "delivery", n, "user", v.user.ID)
 	}
 	s.done(w, v, localPath(r.PostFormValue("back"), "/failed"), "delivery")
+}
+
+// confirmDelivery marks an uncertain delivery as delivered.
+func (s *Server) confirmDelivery(w http.ResponseWriter, r *http.Request) {
+	if !readForm(w, r) {
+		return
+	}
+	n := pathID(r)
+	v := s.write(r, func(ctx context.Context, tx *dbctx.Tx) error {
+		u, err := s.userIn(ctx, tx, r)
+		if err != nil {
+			return err
+		}
+		return s.queue.ConfirmDelivery(ctx, tx, n, fmt.Sprintf("user/%d", u.ID))
+	})
+	if v.err == nil {
+		s.log.Info("delivery marked as delivered", "delivery", n, "user", v.user.ID)
+	}
+	s.done(w, v, localPath(r.PostFormValue("back"), "/failed"), "delivered")
 }
 
 // retryJob runs a job again.
