@@ -46,9 +46,9 @@ var (
 	ErrScopeInScope = errors.New("this goroutine has a scope open already: pass its context on")
 )
 
-// awayCodes are answers of a server that cannot serve now but may soon: shutting down, starting up, in recovery, too many
-// connections, a standby that does not take writes.
-var awayCodes = []string{"57P01", "57P02", "57P03", "53300", "25006"}
+// awayCodes are answers of a server that cannot serve now but may soon: shutting down, starting up, in recovery, a full disk, too
+// many connections, a standby that does not take writes.
+var awayCodes = []string{"57P01", "57P02", "57P03", "53100", "53300", "25006"}
 
 // IsUnavailable says that the database is away, full, or does not let us in, so that trying later makes sense: answer
 // 503, or back off.

@@ -31,6 +31,7 @@ type DB struct {
 	engine   engine
 	writers  *gate
 	readers  *gate // the same on PostgreSQL
+	vital    *gate // for one that does not wait behind the others; the writers' on SQLite
 	wait     time.Duration
 	scopes   scopes
 	spans    spans
@@ -85,6 +86,7 @@ func (db *DB) connect(ctx context.Context, pool Pool) error {
 		}
 		db.engine, db.dsn = e, liteDSN(db.target.path, pool.Durable)
 		db.writers, db.readers = newGate(1, pool.Wait), newGate(liteReaders, pool.Wait)
+		db.vital = db.writers
 		return nil
 	}
 	e, err := openPostgres(ctx, db.target.url, pool)
@@ -94,6 +96,7 @@ func (db *DB) connect(ctx context.Context, pool Pool) error {
 	db.engine, db.config = e, e.pool.Config().ConnConfig
 	db.writers = newGate(pool.places(), pool.Wait)
 	db.readers = db.writers
+	db.vital = newGate(1, pool.Wait)
 	return nil
 }
 
@@ -103,6 +106,9 @@ func (db *DB) await(ctx context.Context, pool Pool) error {
 		err := db.Ping(ctx)
 		if err == nil {
 			return nil
+		}
+		if errors.Is(err, errPooler) { // the next connection knows
+			continue
 		}
 		if attempt == pool.ConnectAttempts || !mendsItself(err) {
 			return err
@@ -153,8 +159,12 @@ func (db *DB) unreachable(err error) error {
 func (db *DB) noFile(err error) error {
 	var lite *sqlite.Error
 	wrapped := fmt.Errorf("%w: %s: %w", ErrUnreachable, db, err)
-	if errors.As(err, &lite) && lite.Code()&0xff == lib.SQLITE_BUSY {
+	switch {
+	case !errors.As(err, &lite):
+	case lite.Code()&0xff == lib.SQLITE_BUSY:
 		return wrapped
+	case lite.Code()&0xff == lib.SQLITE_CORRUPT, lite.Code()&0xff == lib.SQLITE_NOTADB:
+		wrapped = fmt.Errorf("%w; it was left as it is: restore it from a backup, or save what can be read with sqlite3 %s .recover", wrapped, db.target.path)
 	}
 	return &refused{wrapped}
 }
@@ -177,8 +187,11 @@ func (db *DB) Close() {
 	db.scopes.close()
 }
 
-func (db *DB) gate(readOnly bool) *gate {
-	if readOnly {
+func (db *DB) gate(o options) *gate {
+	switch {
+	case o.vital:
+		return db.vital
+	case o.readOnly:
 		return db.readers
 	}
 	return db.writers
@@ -226,10 +239,13 @@ func (db *DB) Stats() Stats {
 
 // PgxConfig is a copy of the settings of a connection, for libraries with connections of their own; nil on SQLite.
 func (db *DB) PgxConfig() *pgx.ConnConfig {
-	if db.config == nil {
+	e, ok := db.engine.(*pgEngine)
+	if !ok {
 		return nil
 	}
-	return db.config.Copy()
+	c := db.config.Copy()
+	_ = e.adapt(context.Background(), c) // it does not fail
+	return c
 }
 
 // SQLiteDSN opens the same file with modernc.org/sqlite; "" on PostgreSQL.
@@ -246,8 +262,9 @@ func (db *DB) OpenSQL() (*sql.DB, error) {
 	return stdlib.OpenDB(*db.PgxConfig()), nil
 }
 
-// Exclusive runs fn while no other process runs it under the same name, on a connection of its own: a lock
-// held on a pooled one could wait for itself. On SQLite fn just runs.
+// Exclusive runs fn while no other process runs it under the same name. The lock has a connection of its own: on one of the
+// pool it could wait for itself. Behind a pooler it has a transaction, since nothing else keeps its connection. On SQLite fn
+// just runs.
 func (db *DB) Exclusive(ctx context.Context, name string, fn func(ctx context.Context) error) error {
 	if db.config == nil {
 		return fn(ctx)
@@ -261,7 +278,14 @@ func (db *DB) Exclusive(ctx context.Context, name string, fn func(ctx context.Co
 		defer cancel()
 		_ = c.Close(ctx) // and with it the lock
 	}()
-	if _, err := c.Exec(ctx, "SELECT pg_advisory_lock(hashtextextended($1, 0))", name); err != nil {
+	lock := "SELECT pg_advisory_lock(hashtextextended($1, 0))"
+	if db.Pooled() {
+		lock = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
+		if _, err := c.Exec(ctx, "BEGIN"); err != nil {
+			return fmt.Errorf("lock %s: %w", name, err)
+		}
+	}
+	if _, err := c.Exec(ctx, lock, name); err != nil {
 		return fmt.Errorf("lock %s: %w", name, err)
 	}
 	return fn(ctx)

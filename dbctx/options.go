@@ -11,6 +11,7 @@ type Option func(options) options
 type options struct {
 	once     string // "" none
 	readOnly bool
+	vital    bool
 	level    Level
 	timeout  time.Duration // 0 none
 	retries  int
@@ -30,6 +31,13 @@ func Once(key string) Option {
 func ReadOnly() Option { return readOnly }
 
 func readOnly(o options) options { o.readOnly = true; return o }
+
+// Vital takes one of the connections of Pool.Reserve, so that the scope does not wait behind those that wait for one. There is
+// one such scope at a time: it is for a sign of life, which matters most when everybody waits. On SQLite, where all that
+// write stand in one line, it has no effect. On a nested Run it has none either.
+func Vital() Option { return vital }
+
+func vital(o options) options { o.vital = true; return o }
 
 // Level is how much a scope sees of what others commit meanwhile. The zero value leaves it to the database, which is
 // ReadCommitted on PostgreSQL unless somebody set it otherwise. SQLite is always Serializable.

@@ -108,7 +108,7 @@ func openPostgres(ctx context.Context, url string, p Pool) (*pgEngine, error) {
 		config.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
 	}
 	config.ConnConfig.ConnectTimeout = connectTimeout
-	config.AfterConnect = inUTC
+	config.BeforeConnect, config.AfterConnect = e.adapt, e.meet
 	config.ConnConfig.OnPgError = closeReadOnly(config.ConnConfig.OnPgError)
 	if e.pool, err = pgxpool.NewWithConfig(context.WithoutCancel(ctx), config); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrURL, err)

@@ -59,6 +59,10 @@ func TestAPoolThatIsExhaustedSaysSo(t *testing.T) {
 			if err := db.Ping(t.Context()); err != nil {
 				t.Errorf("Ping = %v, want an answer by the reserve", err)
 			}
+			vital := dbctx.Run(t.Context(), db, write, dbctx.Vital())
+			if waits := errors.Is(vital, dbctx.ErrNoConnection); waits != (d == dbctx.SQLite) || !waits && vital != nil {
+				t.Errorf("a vital scope = %v, want it to pass by on PostgreSQL and to stand in line on SQLite", vital)
+			}
 			ctx, cancel := context.WithCancel(t.Context())
 			dbctx.SetWait(db, time.Hour)
 			defer time.AfterFunc(10*time.Millisecond, cancel).Stop()

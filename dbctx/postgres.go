@@ -15,6 +15,7 @@ import (
 )
 
 type pgEngine struct {
+	acquaintance
 	pool     *pgxpool.Pool
 	endLimit time.Duration
 	echo     echo

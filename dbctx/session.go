@@ -177,7 +177,7 @@ func (s *session) disconnect() {
 }
 
 // gate is the one that the session's connection is behind.
-func (s *session) gate() *gate { return s.db.gate(s.options.readOnly) }
+func (s *session) gate() *gate { return s.db.gate(s.options) }
 
 // prepare makes the way free for a statement: it takes the connection and sends the savepoints that are waiting.
 // They travel ahead, so that whatever fails in a nested scope fails behind its savepoint.

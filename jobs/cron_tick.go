@@ -33,15 +33,15 @@ var schedules = []schedule{
 	{name: "purge", cron: "17 3 * * *", zone: "UTC", missed: "once", job: func() Args { return Purge{} }},
 }
 
-// mostTicks bounds what the policy "all" makes up for after a long absence.
+// mostTicks of a schedule are enqueued in one scope; the policy "all" makes up for the rest a minute later.
 const mostTicks = 1000
 
 func cronTick(ctx context.Context, s *Scope, _ CronTick) error {
-	due, err := schema.DueSchedules(ctx, s.Tx, s.Now)
+	lines, err := schema.TakeSchedules(ctx, s.Tx)
 	if err != nil {
 		return err
 	}
-	for _, line := range due {
+	for _, line := range lines {
 		if err := s.run(ctx, line); err != nil {
 			return fmt.Errorf("schedule %s: %w", line.Name, err)
 		}
@@ -49,15 +49,20 @@ func cronTick(ctx context.Context, s *Scope, _ CronTick) error {
 	return nil
 }
 
-// run enqueues the due ticks of one schedule. A line that this release does not know is left for one that does.
+// run enqueues the due ticks of one schedule. A line that this release does not know is left for one that does, and one
+// that this machine cannot read holds up no other.
 func (s *Scope) run(ctx context.Context, line schema.Schedule) error {
-	known, ok := findSchedule(line.Name)
+	known, ok := s.q.findSchedule(line.Name)
 	if !ok {
 		return nil
 	}
 	ticks, next, err := ticksUntil(line, s.Now)
 	if err != nil {
-		return err
+		s.q.options.Logger.Error("a schedule cannot be read and stays where it is", "schedule", line.Name, "error", err)
+		return nil
+	}
+	if len(ticks) == 0 && next.Equal(*line.NextAt) {
+		return nil
 	}
 	for _, at := range ticks {
 		if err := s.tick(ctx, known, at); err != nil {
@@ -84,39 +89,73 @@ func (s *Scope) tick(ctx context.Context, known schedule, at time.Time) error {
 	return err
 }
 
-// ticksUntil lists the ticks of a line from its next run up to now, as its policy for missed ones wants them,
-// and the next run after now. A tick less than two minutes old was not missed.
+// ticksUntil lists the ticks of a line up to now that its policy wants run, and where the line goes on.
+//
+//	all   each of them, mostTicks at a time: the line stays due until all are made up for
+//	once  the latest, however many there were
+//	skip  the latest if it is less than two minutes old: then nobody missed it
+//
+// A line never goes on later than its first tick from now. Where it would, the clock ran ahead and came back: it goes on
+// with the clock, and what ran already while the clock was ahead is not repeated, since each tick has its key.
 func ticksUntil(line schema.Schedule, now time.Time) (ticks []time.Time, next time.Time, err error) {
 	parsed, err := parseCron(line.Cron, line.Zone)
 	if err != nil {
 		return nil, next, err
 	}
-	next = *line.NextAt
-	for ; !next.After(now) && len(ticks) < mostTicks; next = parsed.Next(next) {
-		ticks = append(ticks, next)
+	next = parsed.Next(now).UTC()
+	if line.NextAt.After(now) {
+		return nil, earlier(next, *line.NextAt), nil
 	}
-	if !next.After(now) {
-		next = parsed.Next(now)
+	if line.Missed == "all" {
+		for at := *line.NextAt; !at.After(now); at = parsed.Next(at) {
+			if len(ticks) == mostTicks {
+				return ticks, at.UTC(), nil
+			}
+			ticks = append(ticks, at)
+		}
+		return ticks, next, nil
 	}
-	switch {
-	case line.Missed == "all" || len(ticks) == 0:
-		return ticks, next.UTC(), nil
-	case line.Missed == "skip" && now.Sub(ticks[len(ticks)-1]) > 2*time.Minute:
-		return nil, next.UTC(), nil
-	default:
-		return ticks[len(ticks)-1:], next.UTC(), nil
+	last := latest(parsed, *line.NextAt, now)
+	if line.Missed == "skip" && now.Sub(last) > 2*time.Minute {
+		return nil, next, nil
 	}
+	return []time.Time{last}, next, nil
 }
 
-func parseCron(text, zone string) (cron.Schedule, error) {
-	if _, err := time.LoadLocation(zone); err != nil {
-		return nil, fmt.Errorf("time zone %q is not known", zone)
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
 	}
-	return cron.ParseStandard("CRON_TZ=" + zone + " " + text)
+	return b
 }
 
-func findSchedule(name string) (schedule, bool) {
-	for _, s := range schedules {
+// latest is the last tick from first up to now. It looks back in longer and longer steps, since after a long absence there
+// may be very many.
+func latest(parsed cron.Schedule, first, now time.Time) time.Time {
+	for back := time.Hour; now.Add(-back).After(first); back *= 24 {
+		if last := lastFrom(parsed, now.Add(-back), now); !last.IsZero() {
+			return last
+		}
+	}
+	return later(first, lastFrom(parsed, first, now))
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func lastFrom(parsed cron.Schedule, from, now time.Time) (last time.Time) {
+	for at := parsed.Next(from); !at.After(now); at = parsed.Next(at) {
+		last = at
+	}
+	return last
+}
+
+func (q *Queue) findSchedule(name string) (schedule, bool) {
+	for _, s := range q.schedules {
 		if s.name == name {
 			return s, true
 		}
@@ -128,12 +167,15 @@ func findSchedule(name string) (schedule, bool) {
 func (q *Queue) PutSchedules(ctx context.Context) error {
 	now := q.now()
 	return dbctx.Run(ctx, q.db, func(_ context.Context, tx *dbctx.Tx) error {
-		for _, s := range schedules {
+		for _, s := range q.schedules {
 			parsed, err := parseCron(s.cron, s.zone)
 			if err != nil {
 				return fmt.Errorf("schedule %s: %w", s.name, err)
 			}
 			next := parsed.Next(now).UTC()
+			if next.IsZero() {
+				return fmt.Errorf("schedule %s: %q never comes", s.name, s.cron)
+			}
 			schema.PutSchedule(tx, schema.Schedule{Name: s.name, Cron: s.cron, Zone: s.zone, Missed: s.missed, NextAt: &next})
 		}
 		return nil
@@ -142,7 +184,7 @@ func (q *Queue) PutSchedules(ctx context.Context) error {
 
 // RunSchedule enqueues a schedule's job now, besides its ticks; schema.ErrNotFound if there is no such schedule.
 func (q *Queue) RunSchedule(ctx context.Context, tx *dbctx.Tx, name string) error {
-	s, ok := findSchedule(name)
+	s, ok := q.findSchedule(name)
 	if !ok {
 		return fmt.Errorf("schedule %s: %w", name, schema.ErrNotFound)
 	}

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -376,11 +377,10 @@ func TestACallThatAStopCutsOffIsResolvedByTheNatureOfTheDestination(t *testing.T
 			t.Fatal(err)
 		}
 		await(t, func() bool { return len(one.got()) == 1 && len(two.got()) == 1 })
-		if err := d.q.Cancel(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if err := d.q.heart.end(t.Context()); err != nil {
-			t.Error(err)
+		now, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := d.q.Stop(now); !errors.Is(err, context.Canceled) {
+			t.Fatalf("Stop at once = %v, want the error of its context", err)
 		}
 		if v := d.delivery(b); v.State != schema.DeliveryUncertain || !strings.Contains(v.LastAnswer, "interrupted") {
 			t.Errorf("the delivery to the one that cannot tell repeats is %s (%s), want uncertain and interrupted", v.State, v.LastAnswer)

@@ -72,12 +72,14 @@ func (s *Scope) Enqueue(ctx context.Context, args ...Args) error {
 // fence is the key that makes the effects of a job happen once. Actor serves for it because both name the job.
 func (j Job) fence() dbctx.Option { return dbctx.Once(j.Actor()) }
 
-// scope runs fn in a scope of its own for this job.
+// scope runs fn in a scope of its own for this job, once the database lets it.
 func (q *Queue) scope(ctx context.Context, j Job, fn func(context.Context, *Scope) error, options ...dbctx.Option) error {
-	now := q.now()
-	return dbctx.Run(ctx, q.db, func(ctx context.Context, tx *dbctx.Tx) error {
-		return fn(ctx, &Scope{Tx: tx, Now: now, Job: j, q: q})
-	}, options...)
+	return patiently(ctx, func() error {
+		now := q.now()
+		return dbctx.Run(ctx, q.db, func(ctx context.Context, tx *dbctx.Tx) error {
+			return fn(ctx, &Scope{Tx: tx, Now: now, Job: j, q: q})
+		}, options...)
+	})
 }
 
 // now is UTC in microseconds, which is what both databases keep.

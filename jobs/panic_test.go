@@ -62,7 +62,7 @@ func TestAPanicIsAFailedAttemptAndTheWorkerLives(t *testing.T) {
 			}
 		})
 		enqueue(t, q, explode{})
-		var failed []FailedJob
+		var failed []schema.FailedJob
 		await(t, func() bool {
 			failed, _ = q.FailedJobs(t.Context(), 10)
 			return len(failed) == 1

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/rivertype"
 	"github.com/robfig/cron/v3"
 
 	"github.com/leadmill/leadmill/dbctx"
@@ -36,7 +36,14 @@ type Queue struct {
 	caller  *caller
 	gates   *gates
 	heart   *heart
+	running running
 	started bool
+
+	kinds      []string      // of job that this release knows
+	schedules  []schedule    // the crontab
+	stuck      chan struct{} // closed by giveUp
+	giveUp     func()
+	stuckAfter time.Duration
 }
 
 // engine is River on one kind of database.
@@ -44,8 +51,6 @@ type engine interface {
 	Start(ctx context.Context) error
 	Stop(ctx context.Context) error
 	StopAndCancel(ctx context.Context) error
-	JobRetry(ctx context.Context, id int64) (*rivertype.JobRow, error)
-	JobList(ctx context.Context, params *river.JobListParams) (*river.JobListResult, error)
 	lane(ctx context.Context, name string, open bool) error
 	insert(ctx context.Context, tx *dbctx.Tx, jobs []river.InsertManyParams) error
 	ui(prefix string, logger *slog.Logger) (http.Handler, error)
@@ -73,7 +78,9 @@ func newQueue(db *dbctx.DB, o Options) *Queue {
 	}
 	q := &Queue{db: db, options: o, workers: river.NewWorkers(), caller: newCaller(callTimeout)}
 	q.gates = newGates(q.workersOf(Outbound))
-	q.heart = newHeart(q)
+	q.heart, q.schedules = newHeart(q), schedules
+	q.stuck, q.stuckAfter = make(chan struct{}), stuckAfter
+	q.giveUp = sync.OnceFunc(func() { close(q.stuck) })
 	return q
 }
 
@@ -83,6 +90,7 @@ func (q *Queue) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	q.heart.self.Kinds = q.kinds
 	q.engine, err = openEngine(ctx, q.db, config)
 	return err
 }
@@ -92,6 +100,7 @@ const (
 	jobTimeout  = time.Minute      // for one attempt, unless the kind says otherwise
 	softStop    = 20 * time.Second // running jobs may finish for that long after Stop
 	hardStop    = 5 * time.Second  // and end for that long after they were cancelled
+	lastStop    = 3 * time.Second  // is left to take this process off the list
 	rescueAfter = time.Hour        // a job that runs longer belongs to a dead process
 )
 
@@ -112,7 +121,10 @@ func (q *Queue) config() (*river.Config, error) {
 		FetchCooldown:               time.Millisecond,
 		FetchPollInterval:           200 * time.Millisecond,
 		FetchOnlyKnownKinds:         true,
+		PollOnly:                    q.db.Pooled(), // nobody listens through a pooler
 		JobTimeout:                  jobTimeout,
+		JobStuckHandler:             q.onStuck,
+		JobStuckThreshold:           overtime,
 		RescueStuckJobsAfter:        rescueAfter,
 		SoftStopTimeout:             softStop,
 		CompletedJobRetentionPeriod: keepCompleted,
@@ -181,33 +193,39 @@ func (q *Queue) Start(ctx context.Context) error {
 		return err
 	}
 	if err := q.engine.Start(ctx); err != nil {
-		return err
+		return errors.Join(err, q.heart.remove(context.WithoutCancel(ctx)))
 	}
 	q.started = true
 	q.heart.start()
 	return nil
 }
 
-// Stop takes no new jobs, lets the running ones finish for 20 seconds, then cancels them; what was cut off is
-// available again, its attempt given back. It returns when all have ended, at the latest after 25 seconds.
+// ErrStillRunning: jobs did not end although they were cancelled. They are available to others already, so end the process.
+var ErrStillRunning = errors.New("jobs do not end although they were cancelled, and go on elsewhere: end this process")
+
+// Stop takes no new jobs, lets the running ones finish for 20 seconds or until ctx ends, then cancels them. What was cut off
+// is available again, its attempt given back. It returns when all have ended, or after 28 seconds at the latest, with
+// ErrStillRunning if some have not, and with the error of ctx if that cut it short.
 func (q *Queue) Stop(ctx context.Context) error {
 	if !q.started {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), softStop+hardStop)
+	q.heart.leave()
+	soft, cancel := context.WithTimeout(ctx, softStop)
 	defer cancel()
-	if err := q.engine.Stop(ctx); err != nil {
-		return fmt.Errorf("jobs still run after %s: %w", softStop+hardStop, err)
+	cut := q.engine.Stop(soft)
+	if cut != nil {
+		hard, cancel := context.WithTimeout(context.WithoutCancel(ctx), hardStop)
+		defer cancel()
+		if q.engine.StopAndCancel(hard) != nil {
+			cut = ErrStillRunning
+		} else if cut = ctx.Err(); cut != nil {
+			cut = fmt.Errorf("stopped at once, what was cut off goes on elsewhere: %w", cut)
+		}
 	}
-	return q.heart.end(ctx)
-}
-
-// Cancel ends running jobs at once instead of letting them finish; they are available again.
-func (q *Queue) Cancel(ctx context.Context) error {
-	if !q.started {
-		return nil
-	}
-	return q.engine.StopAndCancel(ctx)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastStop)
+	defer cancel()
+	return errors.Join(cut, q.heart.end(last))
 }
 
 // Close gives the queue's own connections back. Stop first.
@@ -230,54 +248,4 @@ func (q *Queue) Idle(ctx context.Context) (idle bool, err error) {
 		return err
 	}, dbctx.ReadOnly())
 	return idle, err
-}
-
-// FailedJob is a job that has failed: it waits for its next attempt, or was given up.
-type FailedJob struct {
-	ID          int64
-	Kind        string
-	Queue       string
-	State       string // retryable, discarded or cancelled
-	Attempt     int
-	MaxAttempts int
-	Error       string    // of the last attempt
-	At          time.Time // next attempt if retryable, else when it was given up
-}
-
-// FailedJobs returns the jobs that wait for another attempt or were given up, newest first.
-func (q *Queue) FailedJobs(ctx context.Context, limit int) ([]FailedJob, error) {
-	params := river.NewJobListParams().First(min(max(limit, 1), 1000)).OrderBy(river.JobListOrderByID, river.SortOrderDesc).
-		States(rivertype.JobStateRetryable, rivertype.JobStateDiscarded, rivertype.JobStateCancelled)
-	list, err := q.engine.JobList(ctx, params)
-	if err != nil {
-		return nil, err
-	}
-	failed := make([]FailedJob, len(list.Jobs))
-	for i, row := range list.Jobs {
-		failed[i] = newFailedJob(row)
-	}
-	return failed, nil
-}
-
-func newFailedJob(row *rivertype.JobRow) FailedJob {
-	f := FailedJob{
-		ID: row.ID, Kind: row.Kind, Queue: row.Queue, State: string(row.State),
-		Attempt: row.Attempt, MaxAttempts: row.MaxAttempts, At: row.ScheduledAt,
-	}
-	if row.FinalizedAt != nil {
-		f.At = *row.FinalizedAt
-	}
-	if n := len(row.Errors); n > 0 {
-		f.Error = row.Errors[n-1].Error
-	}
-	return f
-}
-
-// RetryJob runs a job again as soon as a worker is free; schema.ErrNotFound if there is none with this id.
-func (q *Queue) RetryJob(ctx context.Context, id int64) error {
-	_, err := q.engine.JobRetry(ctx, id)
-	if errors.Is(err, rivertype.ErrNotFound) {
-		return fmt.Errorf("job %d: %w", id, schema.ErrNotFound)
-	}
-	return err
 }

@@ -47,7 +47,9 @@ func openPostgres(ctx context.Context, db *dbctx.DB, config *river.Config) (engi
 		return nil, err
 	}
 	pool.ConnConfig = db.PgxConfig()
-	pool.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
+	if !db.Pooled() { // a pooler refuses settings that it does not know
+		pool.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
+	}
 	pool.MaxConns = riverConns
 	p, err := pgxpool.NewWithConfig(ctx, pool)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/leadmill/leadmill/dbctx"
@@ -24,21 +25,24 @@ const (
 	suspectAfter = 3 // crashes
 )
 
+// StalledAfter is the silence of a worker after which something is wrong with it: two beats did not come.
+const StalledAfter = 2*beatEvery + beatLimit
+
 const whyParked = "its process died each time it ran, at last with this job alone on the suspect lane: look at what it does before you retry it"
 
 // heart beats for this process, and looks after the jobs of processes whose heart has stopped.
 //
-// It does that only while it has been beating itself without a gap for as long as others may be silent. When the database
-// comes back after it was away, or this process after it was stopped, everybody looks dead to whoever looks first.
+// It does that only while the fleet has been beating without a gap for as long as one may be silent. When the database comes
+// back after it was away, or the machines after they were stopped, everybody looks dead to whoever looks first.
 type heart struct {
 	q         *Queue
 	self      schema.Worker
 	every     time.Duration // between two beats
 	deadAfter time.Duration // of silence
-	last      time.Time     // beat that arrived
-	steady    time.Time     // since when they arrive without a gap
 	eldest    bool          // of the processes that live
 	lane      bool          // this process works the suspect lane
+	strangers strangers
+	leaving   atomic.Bool
 	stop      context.CancelFunc
 	done      chan struct{}
 }
@@ -48,12 +52,13 @@ func newHeart(q *Queue) *heart {
 	host = host[:min(len(host), 60)]
 	id := fmt.Sprintf("%s_%d_%s", strings.ReplaceAll(host, ".", "_"), os.Getpid(), rand.Text()[:10])
 	self := schema.Worker{ID: id, Host: host, PID: os.Getpid()}
-	return &heart{q: q, self: self, every: beatEvery, deadAfter: deadAfter}
+	return &heart{q: q, self: self, every: beatEvery, deadAfter: deadAfter, strangers: strangers{every: unknownEvery, after: unknownAfter}}
 }
 
 // start goes on beating until end. The first beat has arrived before.
 func (h *heart) start() {
 	ctx, cancel := context.WithCancel(context.Background())
+	h.leaving.Store(false)
 	h.stop, h.done = cancel, make(chan struct{}) // a queue that was stopped may start again
 	go h.run(ctx, h.done)
 }
@@ -66,6 +71,9 @@ func (h *heart) run(ctx context.Context, done chan<- struct{}) {
 		if err := h.keepLane(ctx); err != nil && ctx.Err() == nil {
 			h.q.options.Logger.Warn("the suspect lane does not open or close", "error", err)
 		}
+		if err := h.parkUnknown(ctx); err != nil && ctx.Err() == nil {
+			h.q.options.Logger.Warn("kinds of job that nobody knows could not be looked for", "error", err)
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -77,58 +85,59 @@ func (h *heart) run(ctx context.Context, done chan<- struct{}) {
 	}
 }
 
+// leave keeps the lane as it is from now on: River changes no lanes while it stops, and would hold up the beats until then.
+func (h *heart) leave() { h.leaving.Store(true) }
+
 // end takes this process off the list, behind its last job.
 func (h *heart) end(ctx context.Context) error {
 	h.stop()
-	<-h.done
-	return dbctx.Run(ctx, h.q.db, func(_ context.Context, tx *dbctx.Tx) error {
+	select {
+	case <-h.done:
+	case <-ctx.Done():
+	}
+	return h.remove(ctx)
+}
+
+// remove takes this process off the list. Jobs that are its own still, since they do not end or because what became of them
+// could not be written down, are available to others in the same moment.
+func (h *heart) remove(ctx context.Context) error {
+	return dbctx.Run(ctx, h.q.db, func(ctx context.Context, tx *dbctx.Tx) error {
+		left, err := schema.ReleaseJobs(ctx, tx, h.self.ID)
+		if len(left) > 0 {
+			h.q.options.Logger.Warn("jobs were left behind and go on elsewhere", "jobs", left)
+		}
 		schema.RemoveWorker(tx, h.self.ID)
-		return nil
-	})
+		return err
+	}, dbctx.Vital())
 }
 
 // beat writes that this process lives, gives the jobs of dead ones back, and learns who is the eldest.
 func (h *heart) beat(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, beatLimit)
 	defer cancel()
-	err := dbctx.Run(ctx, h.q.db, func(ctx context.Context, tx *dbctx.Tx) error {
+	return dbctx.Run(ctx, h.q.db, func(ctx context.Context, tx *dbctx.Tx) error {
 		if err := schema.BeatWorker(ctx, tx, h.self); err != nil {
 			return err
 		}
-		if h.mayBury(time.Now()) {
-			if err := h.q.recover(ctx, tx, h.deadAfter); err != nil {
-				return err
-			}
+		if err := h.q.reclaim(ctx, tx, h.self.ID); err != nil {
+			return err
+		}
+		steady, err := schema.BeatPulse(ctx, tx, h.deadAfter)
+		if err == nil && steady {
+			err = h.q.recover(ctx, tx, h.deadAfter)
+		}
+		if err != nil {
+			return err
 		}
 		workers, err := schema.ListWorkers(ctx, tx)
 		h.eldest = len(workers) > 0 && workers[0].ID == h.self.ID
 		return err
-	})
-	if err == nil {
-		h.note(time.Now())
-	}
-	return err
-}
-
-// note remembers a beat that arrived.
-func (h *heart) note(now time.Time) {
-	if !h.unbroken(now) {
-		h.steady = now
-	}
-	h.last = now
-}
-
-func (h *heart) unbroken(now time.Time) bool {
-	return !h.last.IsZero() && now.Sub(h.last) <= h.deadAfter/2
-}
-
-func (h *heart) mayBury(now time.Time) bool {
-	return h.unbroken(now) && now.Sub(h.steady) >= h.deadAfter
+	}, dbctx.Vital())
 }
 
 // keepLane works the suspect lane while this process is the eldest.
 func (h *heart) keepLane(ctx context.Context) error {
-	if h.eldest == h.lane {
+	if h.eldest == h.lane || h.leaving.Load() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, beatLimit)
@@ -153,8 +162,8 @@ func (q *Queue) recover(ctx context.Context, tx *dbctx.Tx, silent time.Duration)
 	}
 	back, suspects, parked := sortOrphans(orphans)
 	schema.RequeueJobs(tx, back, "")
-	schema.RequeueJobs(tx, suspects, Suspect)
-	schema.ParkJobs(tx, parked, whyParked, q.now())
+	schema.SuspectJobs(tx, suspects, Suspect)
+	schema.ParkJobs(tx, parked, "", whyParked, q.now())
 	tx.AfterCommit(func() {
 		q.options.Logger.Warn("workers died, their jobs go on", "workers", dead, "requeued", len(back), "suspect", suspects, "parked", parked)
 	})

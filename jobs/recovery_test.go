@@ -205,7 +205,18 @@ func TestAJobThatKillsItsProcessIsParkedAndWhoStoodByGoesThrough(t *testing.T) {
 	await(t, func() bool { return worked(t, db, bystander) == 1 })
 	failed, err := healthy.FailedJobs(t.Context(), 10)
 	if err != nil || len(failed) != 1 || failed[0].State != "discarded" || failed[0].Error != whyParked {
-		t.Errorf("failed jobs = %+v, %v; want the culprit with the reason", failed, err)
+		t.Fatalf("failed jobs = %+v, %v; want the culprit with the reason", failed, err)
+	}
+	err = dbctx.Run(t.Context(), db, func(ctx context.Context, tx *dbctx.Tx) error {
+		var queue string
+		err := tx.QueryRow(ctx, `SELECT queue FROM job_crashes WHERE job_id = $1`, failed[0].ID).Scan(&queue)
+		if queue != Live {
+			t.Errorf("a retry would put the job into queue %q, want its own", queue)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 
@@ -222,27 +233,43 @@ func bury(t *testing.T, db *dbctx.DB) {
 	})
 }
 
-func TestAGapInItsOwnBeatsKeepsAProcessFromBuryingOthers(t *testing.T) {
-	h := &heart{every: beatEvery, deadAfter: deadAfter}
-	at := time.Unix(0, 0)
-	for _, step := range []struct {
-		after time.Duration
-		may   bool
-		why   string
-	}{
-		{0, false, "it has just begun"},
-		{5 * time.Second, false, "it has not looked long enough"},
-		{10 * time.Second, false, ""},
-		{10 * time.Second, true, "25 s without a gap"},
-		{time.Minute, false, "it was stopped, or the database was away"},
-		{5 * time.Second, false, "the others need time to beat again"},
-		{10 * time.Second, false, ""},
-		{10 * time.Second, true, ""},
-	} {
-		at = at.Add(step.after)
-		if got := h.mayBury(at); got != step.may {
-			t.Errorf("%s after the last beat: mayBury = %v, want %v: %s", step.after, got, step.may, step.why)
+// Whoever is silent is buried by a process that has just begun, if somebody has been beating all the while; and after a gap,
+// in which nobody did, only once everybody has had the time to beat again.
+func TestAGapInAllBeatsGivesEverybodyTimeToBeatAgain(t *testing.T) {
+	recoveryDatabases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		q := newQueue(db, Options{})
+		for _, story := range []struct {
+			silent, last, steady time.Duration // ago
+			buried               bool
+		}{
+			{silent: time.Minute, last: 5 * time.Second, steady: time.Hour, buried: true},
+			{silent: time.Minute, last: time.Minute, steady: time.Hour, buried: false},
+			{silent: time.Minute, last: 5 * time.Second, steady: 15 * time.Second, buried: false},
+			{silent: 10 * time.Second, last: 5 * time.Second, steady: time.Hour, buried: false},
+		} {
+			set(t, db, story.silent, story.last, story.steady)
+			if err := q.heart.beat(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if buried := beats(t, db) == 1; buried != story.buried {
+				t.Errorf("%+v: buried = %v", story, buried)
+			}
 		}
-		h.note(at)
+	})
+}
+
+// set has one worker silent for that long, and the pulse of the fleet as it is told.
+func set(t *testing.T, db *dbctx.DB, silent, last, steady time.Duration) {
+	t.Helper()
+	ago := func(d time.Duration) time.Time { return time.Now().UTC().Add(-d).Truncate(time.Microsecond) }
+	err := dbctx.Run(t.Context(), db, func(_ context.Context, tx *dbctx.Tx) error {
+		tx.Queue(`DELETE FROM workers`)
+		tx.Queue(`DELETE FROM pulse`)
+		tx.Queue(`INSERT INTO workers (id, host, pid, started_at, seen_at) VALUES ('silent', 'host', 1, $1, $1)`, ago(silent))
+		tx.Queue(`INSERT INTO pulse (one, last_at, steady_since) VALUES (true, $1, $2)`, ago(last), ago(steady))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -7,7 +7,8 @@ import (
 	"github.com/leadmill/leadmill/dbctx"
 )
 
-// River's tables, read for figures and never written.
+// River's tables, read for figures. Jobs are written in two places: workers.go gives those of dead processes back and parks
+// what kills, dead_letters.go gives failed ones another chance.
 
 // JobCount is how many jobs of a queue are in a state.
 type JobCount struct {

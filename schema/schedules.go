@@ -33,12 +33,12 @@ func PutSchedule(tx *dbctx.Tx, s Schedule) {
 		s.Name, s.Cron, s.Zone, s.Missed, s.NextAt)
 }
 
-// DueSchedules returns the schedules whose next run has come, locked until the scope ends.
-func DueSchedules(ctx context.Context, tx *dbctx.Tx, now time.Time) ([]Schedule, error) {
-	return dbctx.All(ctx, tx, scanSchedule, dueSchedules.on(tx), now)
+// TakeSchedules returns all schedules by name, locked until the scope ends.
+func TakeSchedules(ctx context.Context, tx *dbctx.Tx) ([]Schedule, error) {
+	return dbctx.All(ctx, tx, scanSchedule, takeSchedules.on(tx))
 }
 
-var dueSchedules = both(`SELECT ` + scheduleColumns + ` FROM schedules WHERE next_at <= $1 ORDER BY name FOR UPDATE`)
+var takeSchedules = both(`SELECT ` + scheduleColumns + ` FROM schedules ORDER BY name FOR UPDATE`)
 
 // MoveSchedule records the last run, nil if none was due, and the next.
 func MoveSchedule(tx *dbctx.Tx, name string, last *time.Time, next time.Time) {

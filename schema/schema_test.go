@@ -262,9 +262,6 @@ func TestAScheduleKeepsItsNextRunOverARestart(t *testing.T) {
 		if got := put("2 * * * *", later); !got.Equal(later) {
 			t.Errorf("a changed cron text left the next run at %s, want %s", got, later)
 		}
-		if due := must[[]schema.Schedule](t)(schema.DueSchedules(ctx, tx, at)); len(due) != 0 {
-			t.Errorf("due before its time: %v", due)
-		}
 	})
 }
 

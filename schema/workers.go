@@ -2,7 +2,7 @@ package schema
 
 import (
 	"context"
-	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/leadmill/leadmill/dbctx"
@@ -15,6 +15,7 @@ type Worker struct {
 	PID       int
 	StartedAt time.Time
 	SeenAt    time.Time
+	Kinds     []string // of job that its release knows; written, not read
 }
 
 // dbNow is the clock of the database, which all processes share, and agoOf a time before it, in seconds.
@@ -29,9 +30,21 @@ func dbNow(d dbctx.Dialect) (now, ago string) {
 // BeatWorker writes that a worker lives, and makes its row if there is none.
 func BeatWorker(ctx context.Context, tx *dbctx.Tx, w Worker) error {
 	now, _ := dbNow(tx.Dialect())
-	_, err := tx.Exec(ctx, `INSERT INTO workers (id, host, pid, started_at, seen_at) VALUES ($1, $2, $3, `+now+`, `+now+`)
-		ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at`, w.ID, w.Host, w.PID)
+	_, err := tx.Exec(ctx, `INSERT INTO workers (id, host, pid, started_at, seen_at, kinds) VALUES ($1, $2, $3, `+now+`, `+now+`, $4)
+		ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at`, w.ID, w.Host, w.PID, set(w.Kinds))
 	return err
+}
+
+// BeatPulse notes a beat of the fleet and says whether its beats have come without a gap for that long: some worker was
+// seen, and the database was there. A gap is half of that, and begins it anew.
+func BeatPulse(ctx context.Context, tx *dbctx.Tx, long time.Duration) (steady bool, err error) {
+	now, ago := dbNow(tx.Dialect())
+	gap := long / 2
+	err = tx.QueryRow(ctx, `INSERT INTO pulse (one, last_at, steady_since) VALUES (true, `+now+`, `+now+`)
+		ON CONFLICT (one) DO UPDATE SET last_at = excluded.last_at,
+			steady_since = CASE WHEN pulse.last_at < `+ago+` THEN excluded.last_at ELSE pulse.steady_since END
+		RETURNING steady_since < `+strings.ReplaceAll(ago, "$1", "$2"), gap.Seconds(), long.Seconds()).Scan(&steady)
+	return steady, err
 }
 
 // RemoveWorker removes a worker that has ended well.
@@ -50,6 +63,11 @@ func BuryWorkers(ctx context.Context, tx *dbctx.Tx, silent time.Duration) ([]str
 	_, ago := dbNow(tx.Dialect())
 	return dbctx.All(ctx, tx, func(row dbctx.Scanner) (id string, err error) { return id, row.Scan(&id) },
 		`DELETE FROM workers WHERE seen_at < `+ago+` RETURNING id`, silent.Seconds())
+}
+
+// RunningJobs are the jobs that a worker runs, as far as the queue knows.
+func RunningJobs(ctx context.Context, tx *dbctx.Tx, worker string) ([]int64, error) {
+	return dbctx.All(ctx, tx, scanID, runningJobs.on(tx), set([]string{worker}))
 }
 
 // OrphanedJob is a job that was running when its process died.
@@ -78,6 +96,7 @@ var (
 		sqlite: ` FROM river_job j JOIN json_each($1) AS w ON w.value = json_extract(j.attempted_by, '$[#-1]')
 			WHERE j.state = 'running'`,
 	}
+	runningJobs  = orphans.within(`SELECT j.id`, ``)
 	countCrashes = orphans.within(`INSERT INTO job_crashes (job_id, crashes) SELECT j.id, 1`,
 		` ON CONFLICT (job_id) DO UPDATE SET crashes = job_crashes.crashes + 1`)
 	orphanJobs = orphans.within(`SELECT j.id, j.queue, (SELECT c.crashes FROM job_crashes c WHERE c.job_id = j.id)`, ` ORDER BY j.id`)
@@ -98,20 +117,106 @@ var requeueJobs = both(`UPDATE river_job SET state = 'available', queue = CASE W
 		attempt = CASE WHEN attempt > 0 THEN attempt - 1 ELSE 0 END
 	WHERE state = 'running' AND id IN (SELECT r.id FROM {r: id bigint})`)
 
-// ParkJobs gives running jobs up for a reason, which stands beside their other errors.
-func ParkJobs(tx *dbctx.Tx, ids []int64, reason string, now time.Time) {
-	if len(ids) == 0 {
-		return
+// SuspectJobs is RequeueJobs into the lane of suspects; it remembers the queue that each was in.
+func SuspectJobs(tx *dbctx.Tx, ids []int64, lane string) {
+	if len(ids) > 0 {
+		tx.Queue(rememberQueues.on(tx), idSet(ids))
+		RequeueJobs(tx, ids, lane)
 	}
-	failure := must(json.Marshal(map[string]any{"at": now, "attempt": 1, "error": reason, "trace": ""}))
-	tx.Queue(parkJobs.on(tx), idSet(ids), string(failure), now)
 }
 
-var parkJobs = text{
-	postgres: `UPDATE river_job SET state = 'discarded', finalized_at = $3, errors = array_append(errors, $2::jsonb)
-		WHERE state = 'running' AND id IN (SELECT r.id FROM jsonb_to_recordset($1::jsonb) AS r(id bigint))`,
-	sqlite: `UPDATE river_job SET state = 'discarded', finalized_at = $3, errors = jsonb_insert(coalesce(errors, jsonb('[]')), '$[#]', json($2))
-		WHERE state = 'running' AND id IN (SELECT value ->> '$.id' FROM json_each($1))`,
+var rememberQueues = both(`UPDATE job_crashes SET queue = (SELECT j.queue FROM river_job j WHERE j.id = job_crashes.job_id)
+	WHERE queue = '' AND job_id IN (SELECT r.id FROM {r: id bigint})`)
+
+// ReleaseJobs makes the jobs that a worker still runs available again, gives the attempt back and returns their ids.
+func ReleaseJobs(ctx context.Context, tx *dbctx.Tx, worker string) ([]int64, error) {
+	return dbctx.All(ctx, tx, func(row dbctx.Scanner) (id int64, err error) { return id, row.Scan(&id) }, releaseJobs.on(tx), worker)
+}
+
+var releaseJobs = text{
+	postgres: releaseJob + `attempted_by[array_upper(attempted_by, 1)] = $1 RETURNING id`,
+	sqlite:   releaseJob + `json_extract(attempted_by, '$[#-1]') = $1 RETURNING id`,
+}
+
+const releaseJob = `UPDATE river_job SET state = 'available', attempt = CASE WHEN attempt > 0 THEN attempt - 1 ELSE 0 END
+	WHERE state = 'running' AND `
+
+// ParkJobs gives running jobs up for a reason, which stands behind their other errors; only those that this worker runs, "" means any.
+func ParkJobs(tx *dbctx.Tx, ids []int64, worker, reason string, now time.Time) {
+	if len(ids) > 0 {
+		tx.Queue(parkJobs.on(tx), idSet(ids), reason, now, worker)
+	}
+}
+
+// ParkWaiting gives up to limit jobs up that wait, have waited for that long, and are of one kind. It returns their ids.
+func ParkWaiting(ctx context.Context, tx *dbctx.Tx, kind string, waited time.Duration, reason string, now time.Time, limit int) ([]int64, error) {
+	_, ago := dbNow(tx.Dialect())
+	return dbctx.All(ctx, tx, func(row dbctx.Scanner) (id int64, err error) { return id, row.Scan(&id) },
+		park.on(tx)+`WHERE state = 'available' AND id IN (SELECT id FROM river_job
+			WHERE state = 'available' AND kind = $4 AND scheduled_at <= `+ago+` ORDER BY id LIMIT $5) RETURNING id`,
+		waited.Seconds(), reason, now, kind, limit)
+}
+
+// park takes the reason as $2 and the time as $3.
+var (
+	park = text{
+		postgres: `UPDATE river_job SET state = 'discarded', finalized_at = $3, errors = array_append(errors,
+			jsonb_build_object('at', $3::timestamptz, 'attempt', attempt, 'error', $2::text, 'trace', '')) `,
+		sqlite: `UPDATE river_job SET state = 'discarded', finalized_at = $3, errors = jsonb_insert(coalesce(errors, jsonb('[]')), '$[#]',
+			json_object('at', replace($3, ' ', 'T'), 'attempt', attempt, 'error', $2, 'trace', '')) `,
+	}
+	parkJobs = text{
+		postgres: park.postgres + `WHERE state = 'running' AND id IN (SELECT r.id FROM jsonb_to_recordset($1::jsonb) AS r(id bigint))
+			AND ($4 = '' OR attempted_by[array_upper(attempted_by, 1)] = $4)`,
+		sqlite: park.sqlite + `WHERE state = 'running' AND id IN (SELECT value ->> '$.id' FROM json_each($1))
+			AND ($4 = '' OR json_extract(attempted_by, '$[#-1]') = $4)`,
+	}
+)
+
+// UnknownKinds are the kinds of jobs that wait and that no worker on the list knows. While there is no worker, or one of a
+// release that does not say what it knows, there are none.
+func UnknownKinds(ctx context.Context, tx *dbctx.Tx) ([]string, error) {
+	return dbctx.All(ctx, tx, func(row dbctx.Scanner) (kind string, err error) { return kind, row.Scan(&kind) }, unknownKinds.on(tx))
+}
+
+// The kinds are found by leaping through their index: there are a few, and many jobs of each.
+const waitingKinds = `WITH RECURSIVE k(kind) AS (
+		SELECT min(kind) FROM river_job
+		UNION ALL SELECT (SELECT min(j.kind) FROM river_job j WHERE j.kind > k.kind) FROM k WHERE k.kind IS NOT NULL)
+	SELECT k.kind FROM k WHERE k.kind IS NOT NULL AND EXISTS (SELECT 1 FROM workers)
+		AND NOT EXISTS (SELECT 1 FROM workers w WHERE w.kinds IS NULL OR `
+
+var unknownKinds = text{
+	postgres: waitingKinds + `jsonb_exists(w.kinds, k.kind))` + someWait,
+	sqlite:   waitingKinds + `EXISTS (SELECT 1 FROM json_each(w.kinds) n WHERE n.value = k.kind))` + someWait,
+}
+
+const someWait = ` AND EXISTS (SELECT 1 FROM river_job j WHERE j.state = 'available' AND j.kind = k.kind)`
+
+// WorkerState is a worker and what it does.
+type WorkerState struct {
+	Worker
+	Silent  time.Duration // since it was seen, by the database's clock
+	Running int           // jobs
+}
+
+// WorkerStates returns the workers, the eldest first.
+func WorkerStates(ctx context.Context, tx *dbctx.Tx) ([]WorkerState, error) {
+	return dbctx.All(ctx, tx, func(row dbctx.Scanner) (w WorkerState, err error) {
+		var silent float64
+		err = row.Scan(&w.ID, &w.Host, &w.PID, &w.StartedAt, &w.SeenAt, &silent, &w.Running)
+		w.Silent = time.Duration(max(0, silent) * float64(time.Second))
+		return w, err
+	}, workerStates.on(tx))
+}
+
+var workerStates = text{
+	postgres: `SELECT w.id, w.host, w.pid, w.started_at, w.seen_at, CAST(extract(epoch FROM clock_timestamp() - w.seen_at) AS double precision), count(j.id)
+		FROM workers w LEFT JOIN river_job j ON j.state = 'running' AND j.attempted_by[array_upper(j.attempted_by, 1)] = w.id
+		GROUP BY w.id ORDER BY w.started_at, w.id`,
+	sqlite: `SELECT w.id, w.host, w.pid, w.started_at, w.seen_at, (julianday('now') - julianday(w.seen_at)) * 86400.0, count(j.id)
+		FROM workers w LEFT JOIN river_job j ON j.state = 'running' AND json_extract(j.attempted_by, '$[#-1]') = w.id
+		GROUP BY w.id ORDER BY w.started_at, w.id`,
 }
 
 // ForgetCrashes removes the counts of jobs that are gone.

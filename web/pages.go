@@ -22,6 +22,9 @@ func (s *Server) pages(mux *http.ServeMux) {
 	mux.HandleFunc("GET /failed", s.failed)
 	mux.HandleFunc("POST /deliveries/{id}/retry", s.retryDelivery)
 	mux.HandleFunc("POST /deliveries/{id}/delivered", s.confirmDelivery)
+	mux.HandleFunc("GET /failed/jobs/retry", s.askRetryJobs)
+	mux.HandleFunc("POST /failed/jobs/retry", s.retryJobs)
+	mux.HandleFunc("GET /failed/jobs/{id}", s.failedJob)
 	mux.HandleFunc("POST /failed/jobs/{id}/retry", s.retryJob)
 	mux.HandleFunc("GET /imports", s.imports)
 	mux.HandleFunc("GET /destinations", s.destinations)
@@ -82,6 +85,7 @@ var notices = map[string]string{
 	"delivery":  "The delivery is on its way again.",
 	"delivered": "The delivery is marked as delivered.",
 	"job":       "The job will run as soon as a worker is free.",
+	"jobs":      "The jobs will run as soon as workers are free.",
 	"release":   "The submission is released and will be processed.",
 	"run":       "The schedule's job is enqueued.",
 	"nothing":   "There was nothing to do: it is no longer waiting.",

@@ -2,12 +2,12 @@ package web
 
 import (
 	"context"
-	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/leadmill/leadmill/dbctx"
-	"github.com/leadmill/leadmill/jobs"
 	"github.com/leadmill/leadmill/schema"
 )
 
@@ -16,82 +16,102 @@ type failedPage struct {
 	Deliveries []schema.Delivery
 	Uncertain  bool // one of them is
 	Pager      pager
-	Jobs       []jobs.FailedJob
+	Jobs       failedJobs
 }
 
-// undelivered is a delivery that a person may do something about, and the page to go back to.
-type undelivered struct {
-	schema.Delivery
-	Back string
+// failedJobs are those that match a search.
+type failedJobs struct {
+	Query    schema.JobQuery
+	States   []string
+	List     []schema.FailedJob
+	Matching int64
+	RetryAll string // where all that match are retried
 }
 
-// Retry says whether it can be made again.
-func (u undelivered) Retry() bool {
-	return u.State == schema.DeliveryGivenUp || u.State == schema.DeliveryRetrying || u.Uncertain()
+const failedJobRows = 100 // shown at once; the search finds the others
+
+// jobQuery is the search in a page's query.
+func jobQuery(form url.Values) schema.JobQuery {
+	return schema.JobQuery{
+		Kind: searchText(form.Get("kind")), Queue: searchText(form.Get("queue")),
+		State: searchText(form.Get("state")), Error: searchText(form.Get("error")), Limit: failedJobRows,
+	}
 }
 
-// Uncertain says whether it can be marked as delivered.
-func (u undelivered) Uncertain() bool { return u.State == schema.DeliveryUncertain }
-
-const failedJobs = 100 // shown at once; River UI shows all
+func (j *failedJobs) read(ctx context.Context, tx *dbctx.Tx) (err error) {
+	if j.Matching, err = schema.CountFailedJobs(ctx, tx, j.Query); err != nil {
+		return err
+	}
+	j.States = schema.FailedStates
+	j.RetryAll = withQuery("/failed/jobs/retry", url.Values{
+		"kind": {j.Query.Kind}, "queue": {j.Query.Queue}, "state": {j.Query.State}, "error": {j.Query.Error},
+	})
+	j.List, err = schema.FailedJobs(ctx, tx, j.Query)
+	return err
+}
 
 func (s *Server) failed(w http.ResponseWriter, r *http.Request) {
-	var p failedPage
+	p := failedPage{Jobs: failedJobs{Query: jobQuery(r.URL.Query())}}
 	v := s.read(r, anyone, func(ctx context.Context, tx *dbctx.Tx) error {
 		rows, err := schema.FailedDeliveries(ctx, tx, id(r.URL.Query().Get("before")), pageRows+1)
+		if err != nil {
+			return err
+		}
 		var next int64
 		p.Deliveries, next = cut(rows, func(d schema.Delivery) int64 { return d.ID })
 		p.Uncertain = slices.ContainsFunc(p.Deliveries, func(d schema.Delivery) bool { return d.State == schema.DeliveryUncertain })
 		p.Pager = newPager(r, next)
-		return err
+		return p.Jobs.read(ctx, tx)
 	})
-	if v.err == nil { // the queue has connections of its own
-		p.Jobs, v.err = s.queue.FailedJobs(r.Context(), failedJobs)
-	}
 	s.show(w, v, "failed", view{Title: "Failed", Tab: "/failed", Every: "5s", Page: p})
-}
-
-// retryDelivery makes a parked, uncertain or retrying delivery again.
-func (s *Server) retryDelivery(w http.ResponseWriter, r *http.Request) {
-	if !readForm(w, r) {
-		return
-	}
-	n := pathID(r)
-	v := s.write(r, func(ctx context.Context, tx *dbctx.Tx) error { return s.queue.RetryDelivery(ctx, tx, n) })
-	if v.err == nil {
-		s.log.Info("delivery to be made again", "delivery", n, "user", v.user.ID)
-	}
-	s.done(w, v, localPath(r.PostFormValue("back"), "/failed"), "delivery")
-}
-
-// confirmDelivery marks an uncertain delivery as delivered.
-func (s *Server) confirmDelivery(w http.ResponseWriter, r *http.Request) {
-	if !readForm(w, r) {
-		return
-	}
-	n := pathID(r)
-	v := s.write(r, func(ctx context.Context, tx *dbctx.Tx) error {
-		u, err := s.userIn(ctx, tx, r)
-		if err != nil {
-			return err
-		}
-		return s.queue.ConfirmDelivery(ctx, tx, n, fmt.Sprintf("user/%d", u.ID))
-	})
-	if v.err == nil {
-		s.log.Info("delivery marked as delivered", "delivery", n, "user", v.user.ID)
-	}
-	s.done(w, v, localPath(r.PostFormValue("back"), "/failed"), "delivered")
 }
 
 // retryJob runs a job again.
 func (s *Server) retryJob(w http.ResponseWriter, r *http.Request) {
-	n := pathID(r)
-	v := s.read(r, mayOperate, func(context.Context, *dbctx.Tx) error { return nil })
-	if v.err == nil {
-		v.err = s.queue.RetryJob(r.Context(), n)
+	if !readForm(w, r) {
+		return
 	}
-	if v.err == nil {
+	n, notice := pathID(r), "nothing"
+	v := s.write(r, func(ctx context.Context, tx *dbctx.Tx) error {
+		retried, err := schema.RetryJobs(ctx, tx, []int64{n})
+		if len(retried) == 1 {
+			notice = "job"
+		}
+		return err
+	})
+	if v.err == nil && notice == "job" {
 		s.log.Info("job to be run again", "job", n, "user", v.user.ID)
 	}
-	s.done(w, v, "/failed", "job")
+	s.done(w, v, localPath(r.PostFormValue("back"), "/failed"), notice)
+}
+
+// askRetryJobs shows what retryJobs would do, and asks.
+func (s *Server) askRetryJobs(w http.ResponseWriter, r *http.Request) {
+	p := failedJobs{Query: jobQuery(r.URL.Query())}
+	p.Query.Limit = 5
+	v := s.read(r, mayOperate, p.read)
+	s.show(w, v, "retry_jobs", view{Title: "Retry jobs", Tab: "/failed", Page: p})
+}
+
+// retryJobs runs all failed jobs that match again.
+func (s *Server) retryJobs(w http.ResponseWriter, r *http.Request) {
+	if !readForm(w, r) {
+		return
+	}
+	v := s.read(r, mayOperate, func(context.Context, *dbctx.Tx) error { return nil })
+	n := 0
+	if v.err == nil {
+		n, v.err = s.queue.RetryFailed(r.Context(), jobQuery(r.PostForm))
+	}
+	notice := "nothing"
+	if n > 0 {
+		notice = "jobs"
+		s.log.Info("jobs to be run again", "jobs", n, "user", v.user.ID)
+	}
+	s.done(w, v, "/failed", notice)
+}
+
+// Narrowed says whether the search shows less than all.
+func (j failedJobs) Narrowed() bool {
+	return strings.Join([]string{j.Query.Kind, j.Query.Queue, j.Query.State, j.Query.Error}, "") != ""
 }

@@ -65,7 +65,7 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle("GET /metrics", s.metrics.Handler())
 
 	s.pages(mux)
-	return s.accessLog(mux, s.recover(s.secure(mux)))
+	return s.accessLog(mux, s.recover(s.secure(s.leaving(mux))))
 }
 
 // HTTPServer is a server of the site with limits on what a client may take.
@@ -81,5 +81,15 @@ func (s *Server) HTTPServer() *http.Server {
 	}
 }
 
-// Stopping turns readiness off, so that nothing new is sent here. Requests are still answered.
+// Stopping turns readiness off, so that nothing new is sent here. Requests are still answered, and with each answer the
+// client hears that the connection closes.
 func (s *Server) Stopping() { s.stopping.Store(true) }
+
+func (s *Server) leaving(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.stopping.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}

@@ -102,11 +102,27 @@ func (a *app) open(ctx context.Context) (*dbctx.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := current(ctx, db); err != nil {
+	if err := a.patiently(ctx, func() error { return current(ctx, db) }); err != nil {
 		db.Close()
 		return nil, err
 	}
 	return db, nil
+}
+
+// patiently tries again what fails because the database is away, as often as it is tried to connect.
+func (a *app) patiently(ctx context.Context, do func() error) error {
+	for attempt := 1; ; attempt++ {
+		err := do()
+		if err == nil || attempt >= a.settings.ConnectAttempts || !dbctx.IsUnavailable(err) {
+			return err
+		}
+		a.log.Warn("the database has gone away", "attempt", attempt, "of", a.settings.ConnectAttempts, "next_in", a.settings.ConnectDelay)
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(a.settings.ConnectDelay):
+		}
+	}
 }
 
 func current(ctx context.Context, db *dbctx.DB) error {

@@ -82,11 +82,11 @@ func (a *app) bench(ctx context.Context, name string, n, scopes int, enqueue enq
 // measure works what is enqueued. It starts to count when a twentieth is done, so that starting up is no part of it, and
 // stops with the last.
 func measure(ctx context.Context, db *dbctx.DB, q *jobs.Queue, name string, n, scopes int) (m measured, err error) {
-	before := db.Stats().Ended
+	hurry, before := atOnce(ctx), db.Stats().Ended
 	if err := q.Start(context.WithoutCancel(ctx)); err != nil {
 		return m, err
 	}
-	defer func() { err = errors.Join(err, q.Stop(ctx)) }()
+	defer func() { err = errors.Join(err, q.Stop(hurry)) }()
 	if err := awaitScopes(ctx, db, before+int64(scopes/20)); err != nil {
 		return m, err
 	}

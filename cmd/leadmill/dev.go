@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"net"
 
@@ -34,12 +35,13 @@ func (a *app) devCommand() *cobra.Command {
 	return c
 }
 
-func (a *app) dev(ctx context.Context, once bool) error {
+func (a *app) dev(ctx context.Context, once bool) (err error) {
+	hurry := atOnce(ctx)
 	db, err := a.connect(ctx, false)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer closeSoon(db.Close)
 	if err := jobs.Migrate(ctx, db); err != nil {
 		return err
 	}
@@ -57,11 +59,11 @@ func (a *app) dev(ctx context.Context, once bool) error {
 	if err != nil {
 		return err
 	}
-	defer q.Close()
+	defer closeSoon(q.Close)
 	if err := q.Start(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
-	defer func() { _ = q.Stop(ctx) }()
+	defer func() { err = errors.Join(err, q.Stop(hurry)) }()
 	if err := feed(ctx, db, q); err != nil {
 		return err
 	}
@@ -164,7 +166,7 @@ func (a *app) devServe(ctx context.Context, db *dbctx.DB, q *jobs.Queue, r *rece
 		return err
 	}
 	a.welcome("http://"+l.Addr().String(), r.url, key, db)
-	return serve(ctx, s.HTTPServer(), l, s.Stopping)
+	return serve(ctx, atOnce(ctx), s.HTTPServer(), l, s.Stopping)
 }
 
 func (a *app) welcome(url, receiver, key string, db *dbctx.DB) {

@@ -107,6 +107,7 @@ func (c *checkup) database(ctx context.Context, processes settings) {
 	default:
 		c.fine("migrations", "all are applied")
 		c.contents(ctx, db)
+		c.workers(ctx, db)
 	}
 }
 
@@ -132,6 +133,9 @@ func (c *checkup) server(ctx context.Context, db *dbctx.DB, s settings) {
 	}
 	if info.MaxConnections == 0 {
 		return
+	}
+	if db.Pooled() {
+		c.fine("pooler", "stands before the server: jobs are polled for, 5 times a second, and nothing is prepared")
 	}
 	const river = 5 // connections of the queue, besides the pool
 	need := s.PoolSize + s.MaxOverflow + river
@@ -184,4 +188,33 @@ func (c *checkup) some(what string, n int, cure string) {
 		return
 	}
 	c.fine(what, "%d", n)
+}
+
+// workers says who works, and what waits for somebody who does not.
+func (c *checkup) workers(ctx context.Context, db *dbctx.DB) {
+	s, err := readStatus(ctx, db)
+	if err != nil {
+		c.ill("workers", "check the rights of the user", "cannot be read: %v", err)
+		return
+	}
+	running := 0
+	for _, w := range s.Workers {
+		running += w.Running
+		if w.Stalled {
+			c.ill("worker", "its jobs go on elsewhere by themselves; look at the machine, then end the process",
+				"%s, process %d, was last heard of %.0f s ago", w.Host, w.PID, w.Silent)
+		}
+	}
+	switch {
+	case len(s.Workers) > 0:
+		c.fine("workers", "%d, with %d running jobs", len(s.Workers), running)
+	case s.Oldest > 60:
+		c.ill("workers", "leadmill worker", "none runs, and a job has waited for %.0f s", s.Oldest)
+	default:
+		c.fine("workers", "none runs, and none is missed")
+	}
+	for _, kind := range s.Unknown {
+		c.ill("jobs", "start the release that knows it; after a quarter of an hour they are parked: leadmill jobs list --kind "+kind,
+			"some of kind %s wait, and no running release knows it", kind)
+	}
 }

@@ -57,7 +57,8 @@ func (a *app) importFile(ctx context.Context, path, source string, wait bool) er
 		return err
 	}
 	defer f.Close()
-	return a.withQueue(ctx, func(db *dbctx.DB, q *jobs.Queue) error {
+	hurry := atOnce(ctx)
+	return a.withQueue(ctx, func(db *dbctx.DB, q *jobs.Queue) (err error) {
 		id, existed, err := q.TakeFile(ctx, source, path, f)
 		if err != nil {
 			return err
@@ -70,7 +71,7 @@ func (a *app) importFile(ctx context.Context, path, source string, wait bool) er
 			if err := q.Start(context.WithoutCancel(ctx)); err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, q.Stop(ctx)) }()
+			defer func() { err = errors.Join(err, q.Stop(hurry)) }()
 		}
 		return a.followImport(ctx, db, q, id, existed, wait, path)
 	})

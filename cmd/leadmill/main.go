@@ -5,14 +5,11 @@ import (
 	"context"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
+	_ "time/tzdata" // schedules have time zones, and a bare container has none
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the second signal ends the process at once
-	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(run(interruptible(), os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
 }
 
 // run is the program: everything it touches comes in here. It returns the exit code.

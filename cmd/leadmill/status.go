@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/leadmill/leadmill/dbctx"
+	"github.com/leadmill/leadmill/jobs"
 	"github.com/leadmill/leadmill/schema"
 )
 
@@ -17,8 +18,8 @@ func (a *app) statusCommand() *cobra.Command {
 	var every time.Duration
 	c := a.jsonFlag(&cobra.Command{
 		Use: "status", Short: "Show today's funnel and the queue", Args: cobra.NoArgs,
-		Long: "Shows what came in today and what became of it, the jobs, and how long the\n" +
-			"oldest waits. --watch repaints on a terminal and prints plain lines elsewhere.",
+		Long: "Shows what came in today and what became of it, the jobs, how long the oldest\n" +
+			"waits, and the workers. --watch repaints on a terminal and prints plain lines\nelsewhere.",
 		Example: "  leadmill status --watch",
 		RunE:    func(c *cobra.Command, _ []string) error { return a.status(c.Context(), watch, every) },
 	})
@@ -34,6 +35,28 @@ type status struct {
 	Jobs    []schema.JobCount   `json:"jobs"`
 	Oldest  float64             `json:"oldest_waiting_seconds"`
 	Unowned int                 `json:"unowned"` // at most 1000 are counted
+	Workers []workerLine        `json:"workers"`
+	Unknown []string            `json:"unknown_kinds"` // of jobs that wait: no running release knows them
+}
+
+// workerLine is a worker process as printed.
+type workerLine struct {
+	ID        string    `json:"id"`
+	Host      string    `json:"host"`
+	PID       int       `json:"pid"`
+	StartedAt time.Time `json:"started_at"`
+	SeenAt    time.Time `json:"seen_at"`
+	Silent    float64   `json:"silent_seconds"`
+	Stalled   bool      `json:"stalled"`
+	Running   int       `json:"running_jobs"`
+}
+
+func workerLines(states []schema.WorkerState) []workerLine {
+	lines := make([]workerLine, len(states))
+	for i, w := range states {
+		lines[i] = workerLine{w.ID, w.Host, w.PID, w.StartedAt, w.SeenAt, w.Silent.Seconds(), w.Silent > jobs.StalledAfter, w.Running}
+	}
+	return lines
 }
 
 func (a *app) status(ctx context.Context, watch bool, every time.Duration) error {
@@ -106,6 +129,16 @@ func readStatus(ctx context.Context, db *dbctx.DB) (s status, err error) {
 		}
 		unowned, err := schema.UnownedLeads(ctx, tx, 1000)
 		s.Unowned = len(unowned)
+		if err != nil {
+			return err
+		}
+		workers, err := schema.WorkerStates(ctx, tx)
+		if err != nil {
+			return err
+		}
+		s.Workers = workerLines(workers)
+		unknown, err := schema.UnknownKinds(ctx, tx)
+		s.Unknown = append([]string{}, unknown...)
 		return err
 	}, dbctx.ReadOnly())
 	return s, err
@@ -123,6 +156,28 @@ func (a *app) showStatus(s status) {
 		rows = append(rows, []string{j.Queue, j.State, strconv.FormatInt(j.Count, 10)})
 	}
 	a.table([]string{"QUEUE", "STATE", "JOBS"}, rows)
+	a.showWorkers(s)
+}
+
+func (a *app) showWorkers(s status) {
+	for _, kind := range s.Unknown {
+		fmt.Fprintf(a.stdout, "\njobs of kind %s wait for a release that knows it\n", printable(kind))
+	}
+	if len(s.Workers) == 0 {
+		fmt.Fprintf(a.stdout, "\nno worker runs: leadmill worker\n")
+		return
+	}
+	fmt.Fprintln(a.stdout)
+	rows := [][]string{}
+	for _, w := range s.Workers {
+		seen := fmt.Sprintf("%.0f s ago", w.Silent)
+		if w.Stalled {
+			seen += ", stalled"
+		}
+		age := s.At.Sub(w.StartedAt).Round(time.Second).String()
+		rows = append(rows, []string{w.Host, strconv.Itoa(w.PID), age, strconv.Itoa(w.Running), seen})
+	}
+	a.table([]string{"WORKER", "PID", "AGE", "RUNNING", "SEEN"}, rows)
 }
 
 // funnel prints what became of the rows; the verdicts add up to them.

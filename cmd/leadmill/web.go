@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -17,23 +16,26 @@ import (
 func (a *app) webCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "web", Short: "Serve the API and the pages", Args: cobra.NoArgs,
-		Long:    "Serves the API and the pages on ADDR, else on 0.0.0.0:PORT, else on\n127.0.0.1:8080. It enqueues jobs; leadmill worker works them.",
+		Long: "Serves the API and the pages on ADDR, else on 0.0.0.0:PORT, else on\n" +
+			"127.0.0.1:8080. It enqueues jobs; leadmill worker works them. After SIGTERM or\n" +
+			"Ctrl-C open requests may end for 20 s; a second signal cuts them off.",
 		Example: "  PORT=8080 leadmill web",
 		RunE:    func(c *cobra.Command, _ []string) error { return a.web(c.Context()) },
 	}
 }
 
 func (a *app) web(ctx context.Context) error {
+	hurry := atOnce(ctx)
 	db, err := a.open(ctx)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer closeSoon(db.Close)
 	q, err := jobs.Open(ctx, db, jobs.Options{Logger: a.log})
 	if err != nil {
 		return err
 	}
-	defer q.Close()
+	defer closeSoon(q.Close)
 	s, err := web.New(db, q, web.Config{Logger: a.log, Secure: !a.settings.InsecureCookies})
 	if err != nil {
 		return err
@@ -43,7 +45,7 @@ func (a *app) web(ctx context.Context) error {
 		return err
 	}
 	a.log.Info("web is ready", "address", l.Addr().String(), "database", db.String())
-	return serve(ctx, s.HTTPServer(), l, s.Stopping)
+	return serve(ctx, hurry, s.HTTPServer(), l, s.Stopping)
 }
 
 func listen(address string) (net.Listener, error) {
@@ -54,11 +56,17 @@ func listen(address string) (net.Listener, error) {
 	return l, nil
 }
 
-// drainLimit is how long requests may take to end after a signal.
-const drainLimit = 20 * time.Second
+// Limits of a drain.
+const (
+	drainLimit = 20 * time.Second // for the open requests to end after a signal
+	drainPause = time.Second      // in which clients learn that the connections they keep are about to close
+)
 
-// serve answers until ctx ends, then turns readiness off and lets the open requests end.
-func serve(ctx context.Context, server *http.Server, l net.Listener, stopping func()) error {
+// serve answers until ctx ends, then turns readiness off and lets the open requests end; hurry cuts them off.
+//
+// Between the two it goes on answering for drainPause, and says with each answer that the connection closes. A client that
+// keeps connections would otherwise send a request into one while it closes, and could not know whether it was taken.
+func serve(ctx, hurry context.Context, server *http.Server, l net.Listener, stopping func()) error {
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	select {
@@ -67,11 +75,18 @@ func serve(ctx context.Context, server *http.Server, l net.Listener, stopping fu
 	case <-ctx.Done():
 	}
 	stopping()
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainLimit)
+	drain, cancel := context.WithTimeout(hurry, drainLimit)
 	defer cancel()
+	select {
+	case <-time.After(drainPause):
+	case <-hurry.Done():
+	}
 	err := server.Shutdown(drain)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return server.Close()
+	if drain.Err() != nil {
+		err = server.Close()
+	}
+	if hurry.Err() != nil {
+		return fmt.Errorf("stopped at once, open requests were cut off: %w", hurry.Err())
 	}
 	return err
 }

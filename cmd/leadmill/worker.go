@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -20,7 +21,10 @@ func (a *app) workerCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "worker", Short: "Work jobs", Args: cobra.NoArgs,
 		Long: "Works jobs until SIGTERM or Ctrl-C; running ones may then finish for 20 s, the\n" +
-			"rest goes back to the queue. With WORKER_HTTP_ADDR it serves /healthz, /readyz\nand /metrics.",
+			"rest goes back to the queue. A second signal sends them back at once (exit code\n" +
+			"130), a third kills. A job that does not end when it must is parked, and the\n" +
+			"process drains and ends with 1, so that its supervisor starts another. With\n" +
+			"WORKER_HTTP_ADDR it serves /healthz, /readyz and /metrics.",
 		Example: "  leadmill worker --queues live,outbound --concurrency 50",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if !c.Flags().Changed("concurrency") {
@@ -36,6 +40,7 @@ func (a *app) workerCommand() *cobra.Command {
 }
 
 func (a *app) worker(ctx context.Context, queues []string, concurrency int) error {
+	hurry := atOnce(ctx)
 	if concurrency < 0 {
 		return usagef("--concurrency is %d, want at least 1", concurrency)
 	}
@@ -46,27 +51,31 @@ func (a *app) worker(ctx context.Context, queues []string, concurrency int) erro
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer closeSoon(db.Close)
 	metrics := web.NewMetrics(db)
 	q, err := jobs.Open(ctx, db, jobs.Options{Queues: queues, Concurrency: concurrency, Logger: a.log, OnDone: metrics.ObserveDone})
 	if err != nil {
 		return err
 	}
-	defer q.Close()
+	defer closeSoon(q.Close)
 	var stopping atomic.Bool
 	end, err := a.serveHealth(db, metrics, stopping.Load)
 	if err != nil {
 		return err
 	}
 	defer end()
-	if err := q.Start(context.WithoutCancel(ctx)); err != nil {
+	if err := a.patiently(ctx, func() error { return q.Start(context.WithoutCancel(ctx)) }); err != nil {
 		return err
 	}
 	a.log.Info("worker is ready", "queues", queues, "database", db.String())
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case <-q.Stuck():
+		err = jobs.ErrStuck
+	}
 	stopping.Store(true)
 	a.log.Info("worker is stopping")
-	return q.Stop(ctx)
+	return errors.Join(err, q.Stop(hurry))
 }
 
 func knownQueues(queues []string) error {

@@ -19,18 +19,21 @@ type Bug struct {
 
 // Hunt is the test that must notice, in the package of the test that plants.
 type Hunt struct {
-	Test  string   // its name
+	Test  string   // its name, that of a subtest behind a slash
 	Args  []string // for its flags, such as "-programs", "20000"
 	Shows string   // what its message holds if it fails for the right reason
 }
 
 // Plant runs the hunt as a program of its own, in which a copy of the bug's file stands for the file; nothing here is
-// changed. It fails the test if the bug is not noticed, does not compile or no longer applies, and returns what the
+// changed. A hunt that builds programs gives go build the overlay of LEADMILL_OVERLAY. It fails the test if the bug is not noticed, does not compile or no longer applies, and returns what the
 // hunt printed.
 func Plant(t *testing.T, bug Bug, hunt Hunt) string {
 	t.Helper()
-	program := build(t, overlay(t, bug))
-	run := exec.Command(program, append([]string{"-test.run", "^" + hunt.Test + "$", "-test.count", "1"}, hunt.Args...)...)
+	changes := overlay(t, bug)
+	program := build(t, changes)
+	pattern := "^" + strings.ReplaceAll(hunt.Test, "/", "$/^") + "$"
+	run := exec.Command(program, append([]string{"-test.run", pattern, "-test.count", "1"}, hunt.Args...)...)
+	run.Env = append(os.Environ(), "LEADMILL_OVERLAY="+changes)
 	out, err := run.CombinedOutput()
 	text := string(out)
 	switch {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os"
@@ -93,24 +94,18 @@ func isFile(path string) bool {
 
 // start runs a server of this process's own in a folder of its own.
 func start(bin string, settings []string) (*postgres, error) {
-	folder, err := os.MkdirTemp(shortTemp(), "leadmill-pg-")
+	c, err := newCluster(bin, shortTemp(), settings)
 	if err != nil {
 		return nil, err
-	}
-	cleanups.add(func() { os.RemoveAll(folder) })
-	as, err := unprivileged(folder)
-	if err != nil {
-		return nil, err
-	}
-	initdb := command(as, folder, filepath.Join(bin, "initdb"), "-D", dataOf(folder), "-U", "leadmill", "-A", "trust", "-E", "UTF8",
-		"--locale=C.UTF-8", "--no-sync")
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("initdb: %w: %s", err, bytes.TrimSpace(out))
 	}
 	for range 3 { // another process may take the port before the server does
-		s, err := serve(bin, folder, as, settings)
+		if c.port, err = freePort(); err != nil {
+			return nil, err
+		}
+		running, err := c.serve()
 		if err == nil {
-			return s, nil
+			cleanups.add(func() { running.end(syscall.SIGQUIT) })
+			return c.postgres(), nil
 		}
 		tell(err)
 	}
@@ -125,41 +120,76 @@ func shortTemp() string {
 	return os.TempDir()
 }
 
-func dataOf(folder string) string { return filepath.Join(folder, "data") }
+// cluster is a folder with databases that a server can be run on.
+type cluster struct {
+	bin, folder string
+	as          *syscall.Credential
+	settings    []string
+	port        int
+}
 
-// serve starts the server on a random port.
-func serve(bin, folder string, as *syscall.Credential, settings []string) (*postgres, error) {
-	port, err := freePort()
+// newCluster makes one below a folder, which goes with this process.
+func newCluster(bin, below string, settings []string) (*cluster, error) {
+	c, err := newFolder(bin, below, settings)
 	if err != nil {
 		return nil, err
 	}
-	log, err := os.Create(filepath.Join(folder, "log"))
+	return c, c.run("initdb", "-D", c.data(), "-U", "leadmill", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+}
+
+// newFolder is a cluster without any databases.
+func newFolder(bin, below string, settings []string) (*cluster, error) {
+	folder, err := os.MkdirTemp(below, "leadmill-pg-")
+	if err != nil {
+		return nil, err
+	}
+	cleanups.add(func() { os.RemoveAll(folder) })
+	as, err := unprivileged(folder)
+	return &cluster{bin: bin, folder: folder, as: as, settings: settings}, err
+}
+
+func (c *cluster) data() string { return filepath.Join(c.folder, "data") }
+
+// run runs one of PostgreSQL's programs to its end.
+func (c *cluster) run(program string, args ...string) error {
+	out, err := command(c.as, c.folder, filepath.Join(c.bin, program), args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: %w: %s", program, err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+func (c *cluster) postgres() *postgres {
+	return &postgres{base: &url.URL{
+		Scheme: "postgresql", User: url.User("leadmill"), Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(c.port)), Path: "/postgres",
+	}}
+}
+
+// serve starts the server on the cluster's port and returns when it answers.
+func (c *cluster) serve() (*running, error) {
+	log, err := os.OpenFile(filepath.Join(c.folder, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-	args := []string{"-D", dataOf(folder), "-p", strconv.Itoa(port), "-k", folder}
-	for _, setting := range append([]string{"listen_addresses=127.0.0.1", "max_connections=500"}, settings...) {
+	args := []string{"-D", c.data(), "-p", strconv.Itoa(c.port), "-k", c.folder}
+	for _, setting := range append([]string{"listen_addresses=127.0.0.1", "max_connections=500"}, c.settings...) {
 		args = append(args, "-c", setting)
 	}
-	run := command(as, folder, filepath.Join(bin, "postgres"), args...)
-	run.Stdout, run.Stderr = log, log
-	if err := run.Start(); err != nil {
+	server := command(c.as, c.folder, filepath.Join(c.bin, "postgres"), args...)
+	server.Stdout, server.Stderr = log, log
+	if err := server.Start(); err != nil {
 		return nil, err
 	}
-	stop, err := guard(run, folder)
+	r, err := guard(server, c.folder)
 	if err != nil {
 		return nil, err
 	}
-	s := &postgres{base: &url.URL{
-		Scheme: "postgresql", User: url.User("leadmill"), Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Path: "/postgres",
-	}}
-	if err := s.await(folder); err != nil {
-		stop()
+	if err := c.await(r); err != nil {
+		r.end(syscall.SIGQUIT)
 		return nil, err
 	}
-	cleanups.add(stop)
-	return s, nil
+	return r, nil
 }
 
 // unprivileged gives the folder to a user who may run PostgreSQL; root may not.
@@ -202,8 +232,15 @@ kill -QUIT "$1"
 for i in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$1" && sleep 0.1; done
 rm -rf "$2"`
 
-// guard ends the server with this process, however that ends. stop ends it now.
-func guard(server *exec.Cmd, folder string) (stop func(), err error) {
+// running is a server with its watchdog.
+type running struct {
+	server, dog *exec.Cmd
+	pipe        io.Writer
+	wait        func() // for the server's end
+}
+
+// guard ends the server with this process, however that ends.
+func guard(server *exec.Cmd, folder string) (*running, error) {
 	dog := exec.Command("sh", "-c", watchdog, "sh", strconv.Itoa(server.Process.Pid), folder)
 	pipe, err := dog.StdinPipe()
 	if err != nil {
@@ -213,24 +250,39 @@ func guard(server *exec.Cmd, folder string) (stop func(), err error) {
 	if err := dog.Start(); err != nil {
 		return nil, err
 	}
-	return func() {
-		_ = server.Process.Signal(syscall.SIGQUIT)
-		_ = server.Wait()
-		_, _ = pipe.Write([]byte("stopped\n"))
-		_ = dog.Wait()
-	}, nil
+	r := &running{server: server, dog: dog, pipe: pipe}
+	r.wait = sync.OnceFunc(func() { _ = server.Wait() })
+	return r, nil
 }
 
-// await polls until the server answers.
-func (s *postgres) await(folder string) error {
-	deadline := time.Now().Add(15 * time.Second)
+// alive says whether the server runs: one that has ended is a zombie until it is waited for.
+func (r *running) alive() bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", r.server.Process.Pid))
+	if err != nil {
+		return r.server.Process.Signal(syscall.Signal(0)) == nil
+	}
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return !strings.HasPrefix(state, "Z")
+}
+
+// end sends the server a signal that ends it, and waits for that.
+func (r *running) end(signal syscall.Signal) {
+	_ = r.server.Process.Signal(signal)
+	r.wait()
+	_, _ = r.pipe.Write([]byte("stopped\n"))
+	_ = r.dog.Wait()
+}
+
+// await polls until the server answers, or has ended.
+func (c *cluster) await(r *running) error {
+	deadline := time.Now().Add(30 * time.Second)
 	for {
-		err := s.isOf(folder)
+		err := c.postgres().isOf(c.data())
 		if err == nil {
 			return nil
 		}
-		if time.Now().After(deadline) {
-			text, _ := os.ReadFile(filepath.Join(folder, "log"))
+		if !r.alive() || time.Now().After(deadline) {
+			text, _ := os.ReadFile(filepath.Join(c.folder, "log"))
 			return fmt.Errorf("the temporary PostgreSQL does not answer: %w: %s", err, text)
 		}
 		<-time.After(10 * time.Millisecond)
@@ -238,7 +290,7 @@ func (s *postgres) await(folder string) error {
 }
 
 // isOf says whether the server that answers is the one of that folder, and not another process's on the same port.
-func (s *postgres) isOf(folder string) error {
+func (s *postgres) isOf(data string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	c, err := pgx.Connect(ctx, s.url(""))
@@ -246,11 +298,11 @@ func (s *postgres) isOf(folder string) error {
 		return err
 	}
 	defer c.Close(ctx)
-	var data string
-	if err := c.QueryRow(ctx, "SHOW data_directory").Scan(&data); err != nil {
+	var has string
+	if err := c.QueryRow(ctx, "SHOW data_directory").Scan(&has); err != nil {
 		return err
 	}
-	if data != dataOf(folder) {
+	if has != data {
 		return errors.New("another server has its port")
 	}
 	return nil
