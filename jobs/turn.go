@@ -27,6 +27,9 @@ func awaitTurn(ctx context.Context, s *Scope, v schema.Candidate) error {
 	if err != nil {
 		return err
 	}
+	if v.State == schema.DeliveryCalling {
+		now.Calling = 0 // it has its place among them since the try that crashed
+	}
 	gate := s.q.gates.of(v.To.ID)
 	gate.learn(v.To.Concurrency)
 	turn := decideTurn(v.To, now, v.Place)

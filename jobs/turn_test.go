@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"container/heap"
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -162,5 +163,28 @@ func TestTheRateOfADestinationHoldsForTheWholeFleet(t *testing.T) {
 		if got := len(m.got()); got != n {
 			t.Errorf("%d calls, want %d", got, n)
 		}
+	})
+}
+
+// Both calls were cut off by a crash and still count. Neither may wait for the other, nor for a third that nobody works.
+func TestCallsThatCrashedDoNotWaitForEachOther(t *testing.T) {
+	deliveryDatabases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		d := newDepot(t, db)
+		l := listen(t, func(string, http.ResponseWriter, *http.Request) {})
+		to := d.destination(schema.Destination{URL: l.URL, Concurrency: 3})
+		var ids []int64
+		for range 3 {
+			ids = append(ids, d.plan(to, 1, 1)...)
+			d.take(ids[len(ids)-1])
+		}
+		abandoned := d.delivery(ids[2]).JobID
+		d.run(func(ctx context.Context, tx *dbctx.Tx) error {
+			tx.Queue(`DELETE FROM river_job WHERE id = $1`, abandoned)
+			tx.Queue(`UPDATE deliveries SET updated_at = $2 WHERE id = $1`, ids[2], time.Now().UTC().Add(-2*time.Hour))
+			return schema.LimitDestination(ctx, tx, to.Name, 0, 1)
+		})
+		fresh := d.plan(to, 1, 1)[0]
+		d.start(d.q)
+		await(t, d.is(schema.DeliveryDone, ids[0], ids[1], fresh))
 	})
 }

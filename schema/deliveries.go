@@ -138,10 +138,12 @@ func SettleDelivery(ctx context.Context, tx *dbctx.Tx, v Delivery, now time.Time
 
 var lockRow = both(`SELECT id FROM deliveries WHERE id = $1 FOR NO KEY UPDATE`)
 
+// Only pending ones are looked for, in words that let SQLite see that the index of the open ones holds them all.
 const settleDelivery = `UPDATE deliveries SET state = $3, last_status = $4, last_answer = $5, next_at = $6, updated_at = $7
 	WHERE id = $1 AND job_id = $2 AND state = 'calling' AND tries = $8
 	RETURNING coalesce((SELECT min(n.id) FROM deliveries n WHERE n.lead_id = deliveries.lead_id
-		AND n.destination_id = deliveries.destination_id AND n.id > deliveries.id AND n.state = 'pending'), 0)`
+		AND n.destination_id = deliveries.destination_id AND n.id > deliveries.id
+		AND n.` + isOpen + ` AND n.state NOT IN ('calling', 'retrying')), 0)`
 
 // ReopenDelivery makes a parked, uncertain or retrying delivery pending again, with all its tries before it, and says where it
 // goes; ErrNotFound if it is none of these.

@@ -3,6 +3,8 @@ package schema
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/leadmill/leadmill/dbctx"
@@ -25,6 +27,18 @@ type Destination struct {
 
 // Limited says whether calls must be counted across the fleet.
 func (d Destination) Limited() bool { return d.Rate > 0 || d.Concurrency > 0 }
+
+// Limits tells them in words, "" if there are none.
+func (d Destination) Limits() string {
+	var limits []string
+	if d.Rate > 0 {
+		limits = append(limits, strconv.FormatFloat(d.Rate, 'g', -1, 64)+" a second")
+	}
+	if d.Concurrency > 0 {
+		limits = append(limits, strconv.Itoa(d.Concurrency)+" at once")
+	}
+	return strings.Join(limits, ", ")
+}
 
 const destinationColumns = `d.id, d.name, d.url, d.secret, d.allow_private, NOT d.idempotent, d.rate, d.concurrency, d.active,
 	d.stopped_reason, d.created_at`
@@ -109,15 +123,18 @@ func LockTraffic(ctx context.Context, tx *dbctx.Tx, destinationID, deliveryID in
 	return t, err
 }
 
+// A mark that is older than an hour belongs to a job that was given up: no call takes that long.
 const readTraffic = `, d.called_until, d.line_until,
-	(SELECT count(*) FROM deliveries v WHERE v.destination_id = d.id AND v.state = 'calling' AND v.id <> $2)
+	(SELECT count(*) FROM deliveries v WHERE v.destination_id = d.id AND v.state = 'calling' AND v.id <> $2 AND v.updated_at > %s)
 	FROM destinations d WHERE d.id = $1`
 
 var (
 	lockDestination = both(`SELECT id FROM destinations WHERE id = $1 FOR NO KEY UPDATE`)
 	traffic         = text{
-		postgres: `SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint` + readTraffic,
-		sqlite:   `SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)` + readTraffic,
+		postgres: `SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint` +
+			fmt.Sprintf(readTraffic, `clock_timestamp() - interval '1 hour'`),
+		sqlite: `SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)` +
+			fmt.Sprintf(readTraffic, `strftime('%Y-%m-%d %H:%M:%f000+00:00', 'now', '-1 hour')`),
 	}
 )
 

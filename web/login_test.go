@@ -30,7 +30,7 @@ func TestEveryPageAsksForALogin(t *testing.T) {
 				t.Errorf("GET %s = %d to %q, want %q", path, r.status, r.header.Get("Location"), want)
 			}
 		}
-		for _, path := range []string{"/deliveries/1/retry", "/failed/jobs/1/retry", "/intakes/1/release", "/cron/purge/run"} {
+		for _, path := range []string{"/deliveries/1/retry", "/deliveries/1/delivered", "/failed/jobs/1/retry", "/intakes/1/release", "/cron/purge/run"} {
 			if r := s.press(path, nil); r.status != http.StatusSeeOther || r.header.Get("Location") != "/login" {
 				t.Errorf("POST %s = %d to %q, want the log-in", path, r.status, r.header.Get("Location"))
 			}

@@ -21,6 +21,7 @@ func (s *Server) pages(mux *http.ServeMux) {
 	mux.HandleFunc("POST /intakes/{id}/release", s.releaseIntake)
 	mux.HandleFunc("GET /failed", s.failed)
 	mux.HandleFunc("POST /deliveries/{id}/retry", s.retryDelivery)
+	mux.HandleFunc("POST /deliveries/{id}/delivered", s.confirmDelivery)
 	mux.HandleFunc("GET /failed/jobs/retry", s.askRetryJobs)
 	mux.HandleFunc("POST /failed/jobs/retry", s.retryJobs)
 	mux.HandleFunc("GET /failed/jobs/{id}", s.failedJob)
@@ -81,12 +82,13 @@ func (s *Server) scope(r *http.Request, may func(schema.User) bool, fn reading, 
 // notices are what a page may say of the action before it. The query names one, so nobody can put words of their own
 // there.
 var notices = map[string]string{
-	"delivery": "The delivery is on its way again.",
-	"job":      "The job will run as soon as a worker is free.",
-	"jobs":     "The jobs will run as soon as workers are free.",
-	"release":  "The submission is released and will be processed.",
-	"run":      "The schedule's job is enqueued.",
-	"nothing":  "There was nothing to do: it is no longer waiting.",
+	"delivery":  "The delivery is on its way again.",
+	"delivered": "The delivery is marked as delivered.",
+	"job":       "The job will run as soon as a worker is free.",
+	"jobs":      "The jobs will run as soon as workers are free.",
+	"release":   "The submission is released and will be processed.",
+	"run":       "The schedule's job is enqueued.",
+	"nothing":   "There was nothing to do: it is no longer waiting.",
 }
 
 // done goes back to the page that an action was called from, and says there what was done.

@@ -15,6 +15,8 @@ type destinationRow struct {
 	Name, Address        string
 	Active, AllowPrivate bool
 	StoppedReason        string
+	NotIdempotent        bool
+	Limits               string // "" none
 	CreatedAt            time.Time
 }
 
@@ -24,7 +26,7 @@ func (s *Server) destinations(w http.ResponseWriter, r *http.Request) {
 		list, err := schema.ListDestinations(ctx, tx)
 		rows = make([]destinationRow, 0, len(list))
 		for _, d := range list {
-			rows = append(rows, destinationRow{d.Name, address(d.URL), d.Active, d.AllowPrivate, d.StoppedReason, d.CreatedAt})
+			rows = append(rows, destinationRow{d.Name, address(d.URL), d.Active, d.AllowPrivate, d.StoppedReason, d.NotIdempotent, d.Limits(), d.CreatedAt})
 		}
 		return err
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/leadmill/leadmill/dbctx"
@@ -13,6 +14,7 @@ import (
 // failedPage is what did not work out: each waits for another try or for a person.
 type failedPage struct {
 	Deliveries []schema.Delivery
+	Uncertain  bool // one of them is
 	Pager      pager
 	Jobs       failedJobs
 }
@@ -57,33 +59,11 @@ func (s *Server) failed(w http.ResponseWriter, r *http.Request) {
 		}
 		var next int64
 		p.Deliveries, next = cut(rows, func(d schema.Delivery) int64 { return d.ID })
+		p.Uncertain = slices.ContainsFunc(p.Deliveries, func(d schema.Delivery) bool { return d.State == schema.DeliveryUncertain })
 		p.Pager = newPager(r, next)
 		return p.Jobs.read(ctx, tx)
 	})
 	s.show(w, v, "failed", view{Title: "Failed", Tab: "/failed", Every: "5s", Page: p})
-}
-
-// retryDelivery makes a parked or retrying delivery again.
-func (s *Server) retryDelivery(w http.ResponseWriter, r *http.Request) {
-	if !readForm(w, r) {
-		return
-	}
-	n := pathID(r)
-	v := s.write(r, func(ctx context.Context, tx *dbctx.Tx) error { return s.queue.RetryDelivery(ctx, tx, n) })
-	if v.err == nil {
-		s.log.Info("delivery to be made again", "delivery", n, "user", v.user.ID)
-	}
-	s.done(w, v, localPath(r.PostFormValue("back"), "/failed"), "delivery")
-}
-
-// failedJob shows one job and why it failed.
-func (s *Server) failedJob(w http.ResponseWriter, r *http.Request) {
-	var j schema.Job
-	v := s.read(r, mayOperate, func(ctx context.Context, tx *dbctx.Tx) (err error) {
-		j, err = schema.GetJob(ctx, tx, pathID(r))
-		return err
-	})
-	s.show(w, v, "job", view{Title: "Job", Tab: "/failed", Page: j})
 }
 
 // retryJob runs a job again.

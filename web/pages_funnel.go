@@ -78,6 +78,7 @@ func stages(c schema.FunnelCounts) []stageGroup {
 			{Name: "Delivered", Count: c.Delivered, Link: "/leads", Class: "good", Part: true},
 			{Name: "Retrying", Count: c.Retrying, Link: "/failed", Class: "warn", Part: true},
 			{Name: "Parked", Count: c.Parked, Link: "/failed", Class: "bad", Part: true},
+			{Name: "Uncertain", Count: c.Uncertain, Link: "/failed", Class: "bad", Part: true},
 		}},
 	}
 	for _, g := range groups {

@@ -45,7 +45,7 @@ func TestAViewerOnlyLooks(t *testing.T) {
 		s.fill()
 		s.login("viewer")
 		s.lacks("/leads/1", ">Retry<")
-		for _, path := range []string{"/deliveries/1/retry", "/intakes/5/release", "/failed/jobs/1/retry", "/cron/purge/run", "/jobs/"} {
+		for _, path := range []string{"/deliveries/1/retry", "/deliveries/1/delivered", "/intakes/5/release", "/failed/jobs/1/retry", "/cron/purge/run", "/jobs/"} {
 			if r := s.press(path, nil); r.status != http.StatusForbidden {
 				t.Errorf("a viewer's POST %s = %d, want 403", path, r.status)
 			}

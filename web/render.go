@@ -41,14 +41,15 @@ func parseTemplates() map[string]*template.Template {
 }
 
 var templateFuncs = template.FuncMap{
-	"asset":  assetURL,
-	"when":   when,
-	"words":  words,
-	"label":  label,
-	"mail":   mail,
-	"number": number,
-	"pretty": pretty,
-	"span":   span,
+	"asset":       assetURL,
+	"when":        when,
+	"words":       words,
+	"label":       label,
+	"mail":        mail,
+	"number":      number,
+	"pretty":      pretty,
+	"span":        span,
+	"undelivered": func(d schema.Delivery, back string) undelivered { return undelivered{d, back} },
 }
 
 // view is what every template is given.

@@ -70,6 +70,9 @@ func TestSentences(t *testing.T) {
 		{"delivered", `{"delivery":4,"try":2,"status":204}`, "Delivered to crm at try 2; it answered 204."},
 		{"delivery_retry", `{"delivery":5,"try":1,"next_at":"2026-01-02T03:04:05Z"}`,
 			"Try 1 to deliver to delivery 5 was not taken: no answer. It is called again at 2026-01-02 03:04:05."},
+		{"delivery_uncertain", `{"delivery":4,"reason":"it may have been taken: no answer in time"}`,
+			"Delivery to crm is uncertain: it may have been taken: no answer in time. A person finds out."},
+		{"delivery_confirmed", `{"delivery":4}`, "Delivery to crm marked as delivered."},
 		{"delivery_parked", `{"delivery":4,"reason":"gone"}`, "Delivery to crm given up: gone."},
 		{"merged_by_hand", `[]`, "Merged by hand."},
 	} {

@@ -109,6 +109,10 @@ func (f facts) delivery(kind string) string {
 		return fmt.Sprintf("Try %d to deliver to %s was not taken: %s. It is called again %s.", f.Try, to, f.answer(), again)
 	case schema.DeliveryParked:
 		return fmt.Sprintf("Delivery to %s given up: %s.", to, f.because())
+	case schema.DeliveryDoubted:
+		return fmt.Sprintf("Delivery to %s is uncertain: %s. A person finds out.", to, f.because())
+	case schema.DeliveryConfirmed:
+		return fmt.Sprintf("Delivery to %s marked as delivered.", to)
 	}
 	text := words(kind)
 	return strings.ToUpper(text[:min(1, len(text))]) + text[min(1, len(text)):] + "."

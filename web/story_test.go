@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -133,5 +134,32 @@ func TestOperatorsPutThingsRight(t *testing.T) {
 		if n := s.first(`SELECT count(*) FROM river_job WHERE kind = 'purge' AND state = 'completed'`); n != 1 {
 			t.Errorf("purge ran %d times, want once", n)
 		}
+	})
+}
+
+func TestOperatorsResolveWhatIsUncertain(t *testing.T) {
+	siteDatabases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		s := newSite(t, db, Config{})
+		s.users()
+		s.fill()
+		s.run(func(ctx context.Context, tx *dbctx.Tx) error {
+			_, err := tx.Exec(ctx, `UPDATE deliveries SET state = 'uncertain' WHERE state = 'retrying' AND lead_id = 1`)
+			return err
+		})
+		id := s.first(`SELECT min(id) FROM deliveries WHERE state = 'uncertain'`)
+		path := fmt.Sprintf("/deliveries/%d/delivered", id)
+		s.login("viewer")
+		s.lacks("/failed", path)
+		s.login("operator")
+		s.sees("/", "Uncertain")
+		s.sees("/failed", "uncertain", "mark it as delivered", path, fmt.Sprintf("/deliveries/%d/retry", id))
+		s.sees("/leads/1", "uncertain", path)
+		for _, want := range []string{"/leads/1?notice=delivered", "/leads/1?notice=nothing"} {
+			if r := s.press(path, url.Values{"back": {"/leads/1"}}); r.status != http.StatusSeeOther || r.header.Get("Location") != want {
+				t.Errorf("POST %s = %d to %q, want %q", path, r.status, r.header.Get("Location"), want)
+			}
+		}
+		s.sees("/leads/1?notice=delivered", "is marked as delivered", "Delivery to erp marked as delivered.", "operator@example.com")
+		s.lacks("/failed", path)
 	})
 }

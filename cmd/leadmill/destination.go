@@ -19,8 +19,11 @@ func (a *app) destinationCommand() *cobra.Command {
 	add := a.jsonFlag(&cobra.Command{
 		Use: "add NAME", Short: "Make a destination and print its secret", Args: cobra.ExactArgs(1),
 		Long: "Makes a webhook that every lead is delivered to, signed as in Standard Webhooks.\n" +
-			"A secret is made if none is given.",
-		Example: "  leadmill destination add crm --url https://crm.example/hooks/leads",
+			"A secret is made if none is given. A receiver is expected to tell a repeat by\n" +
+			"its webhook-id. One that does not is --not-idempotent: what it may have taken\n" +
+			"without saying so is not sent again, and waits for a person.",
+		Example: "  leadmill destination add crm --url https://crm.example/hooks/leads\n" +
+			"  leadmill destination add erp --url https://erp.example --not-idempotent",
 		RunE: func(c *cobra.Command, args []string) error {
 			d.Name = args[0]
 			return a.destinationAdd(c.Context(), d)
@@ -29,6 +32,8 @@ func (a *app) destinationCommand() *cobra.Command {
 	add.Flags().StringVar(&d.URL, "url", "", "where to post to (required)")
 	add.Flags().StringVar(&d.Secret, "secret", "", "whsec_ and base64 of 24 to 64 bytes (default: a new one)")
 	add.Flags().BoolVar(&d.AllowPrivate, "allow-private", false, "the address may be private, and plain http")
+	add.Flags().BoolVar(&d.NotIdempotent, "not-idempotent", false, "it would take a repeat for a new lead")
+	limitFlags(add, &d)
 	list := a.jsonFlag(&cobra.Command{
 		Use: "list", Short: "List destinations", Example: "  leadmill destination list", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.destinationList(c.Context()) },
@@ -43,7 +48,43 @@ func (a *app) destinationCommand() *cobra.Command {
 			})
 		},
 	}
-	return group("destination", "Where leads go", "  leadmill destination add crm --url https://crm.example/hook", add, list, start)
+	return group("destination", "Where leads go", "  leadmill destination add crm --url https://crm.example/hook",
+		add, list, start, a.destinationLimitCommand())
+}
+
+// destinationLimitCommand changes the limits of a destination that is there.
+func (a *app) destinationLimitCommand() *cobra.Command {
+	var d schema.Destination
+	c := &cobra.Command{
+		Use: "limit NAME", Short: "Change how often a destination is called", Args: cobra.ExactArgs(1),
+		Long:    "Sets both limits; the one that is not given is lifted. All workers of the fleet\nkeep them together, from their next call on.",
+		Example: "  leadmill destination limit crm --rate 0.5\n  leadmill destination limit crm",
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := checkLimits(d); err != nil {
+				return err
+			}
+			return a.inScope(c.Context(), func(ctx context.Context, tx *dbctx.Tx) error {
+				return schema.LimitDestination(ctx, tx, args[0], d.Rate, d.Concurrency)
+			})
+		},
+	}
+	limitFlags(c, &d)
+	return c
+}
+
+func limitFlags(c *cobra.Command, d *schema.Destination) {
+	c.Flags().Float64Var(&d.Rate, "rate", 0, "calls a second of all workers, such as 0.5 or 20 (default: no limit)")
+	c.Flags().IntVar(&d.Concurrency, "concurrency", 0, "calls at once of all workers (default: no limit)")
+}
+
+func checkLimits(d schema.Destination) error {
+	switch {
+	case d.Rate != 0 && !(d.Rate >= 0.001 && d.Rate <= 10_000):
+		return usagef("--rate is %v, want 0.001 to 10000 calls a second, or 0 for no limit", d.Rate)
+	case d.Concurrency < 0:
+		return usagef("--concurrency is %d, want at least 1, or 0 for no limit", d.Concurrency)
+	}
+	return nil
 }
 
 func (a *app) destinationAdd(ctx context.Context, d schema.Destination) error {
@@ -51,6 +92,9 @@ func (a *app) destinationAdd(ctx context.Context, d schema.Destination) error {
 		return err
 	}
 	if err := checkURL(d.URL, d.AllowPrivate); err != nil {
+		return err
+	}
+	if err := checkLimits(d); err != nil {
 		return err
 	}
 	if d.Secret == "" {
@@ -99,26 +143,37 @@ func newSecret() string {
 
 func (a *app) destinationList(ctx context.Context) error {
 	type destination struct {
-		Name    string `json:"name"`
-		URL     string `json:"url"`
-		Active  bool   `json:"active"`
-		Stopped string `json:"stopped_reason,omitempty"`
+		Name        string  `json:"name"`
+		URL         string  `json:"url"`
+		Active      bool    `json:"active"`
+		Stopped     string  `json:"stopped_reason,omitempty"`
+		Idempotent  bool    `json:"idempotent"`
+		Rate        float64 `json:"rate"`
+		Concurrency int     `json:"concurrency"`
 	}
 	list, rows := []destination{}, [][]string{}
 	err := a.inScope(ctx, func(ctx context.Context, tx *dbctx.Tx) error {
 		all, err := schema.ListDestinations(ctx, tx)
 		for _, d := range all {
-			list = append(list, destination{d.Name, d.URL, d.Active, d.StoppedReason})
+			list = append(list, destination{d.Name, d.URL, d.Active, d.StoppedReason, !d.NotIdempotent, d.Rate, d.Concurrency})
 			state := "active"
 			if !d.Active {
 				state = "stopped: " + d.StoppedReason
 			}
-			rows = append(rows, []string{cut(d.Name, 20), d.URL, cut(state, 24)})
+			rows = append(rows, []string{cut(d.Name, 20), d.URL, cut(state, 24), repeats(d), d.Limits()})
 		}
 		return err
 	}, dbctx.ReadOnly())
 	if err != nil {
 		return err
 	}
-	return a.print(list, func() { a.table([]string{"NAME", "URL", "STATE"}, rows) })
+	return a.print(list, func() { a.table([]string{"NAME", "URL", "STATE", "REPEATS", "LIMITS"}, rows) })
+}
+
+// repeats says what becomes of a call that may have arrived.
+func repeats(d schema.Destination) string {
+	if d.NotIdempotent {
+		return "never"
+	}
+	return "same key"
 }

@@ -256,6 +256,20 @@ func TestSourcesUsersAndDestinationsAreMadeOnce(t *testing.T) {
 		if list := leadmill(t, on(url), "", "destination", "list").want(t, exitDone).stdout; strings.Contains(list, "whsec_") {
 			t.Error("destination list shows the secret")
 		}
+		leadmill(t, on(url), "", "destination", "add", "erp", "--url", "https://erp.example/h", "--not-idempotent", "--rate", "0.5").want(t, exitDone)
+		leadmill(t, on(url), "", "destination", "limit", "crm", "--rate", "20", "--concurrency", "3").want(t, exitDone)
+		leadmill(t, on(url), "", "destination", "limit", "nobody").want(t, exitNotFound)
+		leadmill(t, on(url), "", "destination", "limit", "crm", "--rate", "-1").want(t, exitUsage)
+		list := leadmill(t, on(url), "", "destination", "list").want(t, exitDone).stdout
+		for _, words := range []string{"20 a second, 3 at once", "0.5 a second", "never", "same key"} {
+			if !strings.Contains(list, words) {
+				t.Errorf("destination list lacks %q:\n%s", words, list)
+			}
+		}
+		leadmill(t, on(url), "", "delivery", "list").want(t, exitDone)
+		leadmill(t, on(url), "", "delivery", "retry", "1").want(t, exitNotFound)
+		leadmill(t, on(url), "", "delivery", "delivered", "1").want(t, exitNotFound)
+		leadmill(t, on(url), "", "delivery", "delivered", "x").want(t, exitUsage)
 		leadmill(t, on(url), "", "doctor").want(t, exitDone)
 	})
 }

@@ -198,4 +198,7 @@ func (a *app) funnel(f schema.FunnelCounts) {
 		line("retrying", f.Retrying)
 		line("parked", f.Parked)
 	}
+	if f.Uncertain > 0 {
+		line("uncertain", f.Uncertain)
+	}
 }
