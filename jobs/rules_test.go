@@ -49,6 +49,13 @@ func TestRetryAfterIsSecondsOrADate(t *testing.T) {
 	}
 }
 
+func TestADateToComeAgainIsByTheClockOfTheReceiver(t *testing.T) {
+	h := http.Header{"Retry-After": {"Mon, 02 Mar 2026 10:30:00 GMT"}, "Date": {"Mon, 02 Mar 2026 10:00:00 GMT"}}
+	if got, want := retryAfter(h, time.Date(2026, 3, 2, 9, 30, 0, 0, time.UTC)), 30*time.Minute; got != want {
+		t.Errorf("again in %s, want %s", got, want)
+	}
+}
+
 func TestCallsFollowTheStandardsSchedule(t *testing.T) {
 	now := time.Now()
 	tried := func(tries int, a answer) call {
