@@ -8,7 +8,7 @@ help: ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
 
 unittest: ## all tests, on SQLite and PostgreSQL
-	go test ./...
+	go test -timeout 20m ./...
 
 check: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'gofmt -w would change these'; exit 1; }
@@ -38,7 +38,11 @@ SEED ?= 0
 model: ## PROGRAMS random programs against dbctx and a plain model, on both databases; SEED=0 takes another seed each time
 	go test ./dbctx -run '^TestModel$$' -count=1 -timeout 0 -v -programs $(PROGRAMS) -seed $(SEED)
 
-plant: ## bugs put into dbctx one at a time, each of which the random programs must find
+plant: ## bugs put in one at a time, each of which the random programs and the reckoning of the faults must find
 	go test -tags plant ./dbctx -run '^TestPlantedBugsAreFound$$' -count=1 -timeout 0 -v
+	go test -tags plant . -run '^TestPlantedFaultsAreFound$$' -count=1 -timeout 0 -v
 
-.PHONY: help unittest check race bench fuzz model plant
+fault: ## every fault under full load, as a table: kill -9, restarts, full disks, cut wires ...; about 20 minutes
+	go test . -run '^(TestFaults|TestACorrupt)' -count=1 -timeout 0 -v -faults | grep -v -e '=== ' -e process_test
+
+.PHONY: help unittest check race bench fuzz model plant fault

@@ -20,7 +20,7 @@ import (
 var databaseFaults = []fault{
 	{name: "PostgreSQL restarted, fast", leads: 5000, pace: 250, workers: 2, hurt: restart(dbctxtest.Fast, 0)},
 	{name: "PostgreSQL restarted, immediate", leads: 5000, pace: 250, workers: 2, hurt: restart(dbctxtest.Immediate, 0)},
-	{name: "PostgreSQL killed", leads: 5000, pace: 250, workers: 2, share: true, hurt: restart(dbctxtest.Killed, 0)},
+	{name: "PostgreSQL killed", leads: 5000, pace: 250, workers: 2, hurt: restart(dbctxtest.Killed, 0)},
 	{name: "PostgreSQL gone for a minute", leads: 5000, pace: 250, workers: 2, hurt: restart(dbctxtest.Fast, time.Minute)},
 	{name: "PostgreSQL out of connections", leads: 5000, pace: 250, workers: 2, settings: []string{"max_connections=60"}, hurt: takeConnections},
 	{name: "PostgreSQL turned read-only", leads: 5000, pace: 250, workers: 2, hurt: turnReadOnly},

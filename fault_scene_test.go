@@ -103,8 +103,9 @@ func (s *scene) environ(url string) {
 func (s *scene) furnish() {
 	s.fleet.run("leadmill migrate up")
 	s.fleet.run("leadmill user add ada@example.com --role admin --password-stdin", "correct horse battery\n")
-	for _, name := range append(s.fault.destinations, "crm") {
-		s.fleet.run("leadmill destination add " + name + " --url " + s.receiver.URL + "/" + name + " --allow-private --secret " + secret)
+	for _, name := range append(s.fault.destinations, "crm", "once --not-idempotent") {
+		path, _, _ := strings.Cut(name, " ")
+		s.fleet.run("leadmill destination add " + name + " --url " + s.receiver.URL + "/" + path + " --allow-private --secret " + secret)
 	}
 	if err := faulttest.MakeDue(s.Context(), s.db); err != nil {
 		s.Fatal(err)
@@ -177,7 +178,7 @@ func (s *scene) stopAll() {
 }
 
 func (s *scene) reckon(recovered time.Duration) outcome {
-	books := faulttest.Books{URL: s.url, Load: s.load, Receiver: s.receiver}
+	books := faulttest.Books{URL: s.url, Load: s.load, Receiver: s.receiver, Once: []string{"/once"}}
 	r, err := faulttest.Reckon(s.Context(), books)
 	if err != nil {
 		s.Fatal(err)
@@ -194,7 +195,7 @@ func (s *scene) reckon(recovered time.Duration) outcome {
 	if recovered > recoveryLimit {
 		s.Errorf("recovery took %s, want at most %s", recovered, recoveryLimit)
 	}
-	return outcome{s.fault.name, s.load.Total, r.Acknowledged, r.Lost, r.Twice, recovered}
+	return outcome{s.fault.name, s.load.Total, r.Acknowledged, r.Lost, r.Twice, r.Uncertain, recovered}
 }
 
 // awaitReady waits until a process says that it is.

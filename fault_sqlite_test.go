@@ -14,7 +14,7 @@ import (
 
 var liteFaults = []fault{
 	{name: "SQLite with a full disk", sqlite: true, leads: 3000, pace: 60, disk: tinyDisk("24m"), hurt: fillDisk},
-	{name: "SQLite locked by somebody else", sqlite: true, leads: 3000, pace: 60, share: true, hurt: lockFile},
+	{name: "SQLite locked by somebody else", sqlite: true, leads: 3000, pace: 60, hurt: lockFile},
 }
 
 // lockFile is a backup, or a person with a shell, who takes the file for longer than anybody waits.

@@ -76,7 +76,9 @@ func sources(t *testing.T) (files []file) {
 }
 
 // isCode leaves out tests, and the packages that only tests use.
-func (f file) isCode() bool { return !f.tests && !strings.Contains(f.path, "dbctxtest/") }
+func (f file) isCode() bool {
+	return !f.tests && !strings.Contains(f.path, "dbctxtest/") && !strings.HasPrefix(f.path, "faulttest/")
+}
 
 func (f file) at(n ast.Node) token.Position { return f.fset.Position(n.Pos()) }
 

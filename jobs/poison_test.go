@@ -184,7 +184,8 @@ func TestAJobThatNeverEndsIsParkedAndItsProcessSaysSo(t *testing.T) {
 }
 
 func TestAJobThatEndsInItsOvertimeIsNotParked(t *testing.T) {
-	q := newQueue(nil, Options{})
+	t.Parallel()
+	q := newQueue(poisonDatabases.Open(t, dbctx.SQLite), Options{})
 	ended, end := context.WithCancel(t.Context())
 	end()
 	q.overdue(ended, 1, "slow")
