@@ -48,7 +48,7 @@ var patience = flag.Duration("faults.patience", 6*time.Minute, "how long to wait
 
 func newScene(t *testing.T, f fault) *scene {
 	s := &scene{T: t, fault: f, receiver: faulttest.NewReceiver(t, secret)}
-	s.receiver.Moody = true
+	s.receiver.Moody = f.crowd == 0 // who has many deliveries in a row would wait for too many of its moods
 	s.fleet = &fleet{tb: t, folder: t.TempDir(), address: freeAddress(t)}
 	if f.disk != nil {
 		s.disk = f.disk(t)
@@ -119,7 +119,7 @@ func (s *scene) furnish() {
 		keys = append(keys, source.Key)
 	}
 	s.load = &faulttest.Load{
-		URL: "http://" + s.fleet.address, Keys: keys, Total: s.fault.total(), People: s.fault.total() / cmp.Or(s.fault.crowd, 2), Clients: 16, Pace: s.fault.pace,
+		URL: "http://" + s.fleet.address, Keys: keys, Total: s.fault.total(), People: s.fault.total() / cmp.Or(s.fault.crowd, 2), Clients: 16, Pace: s.fault.speed(),
 		Seed: uint64(os.Getpid()), Cuts: s.fault.cuts,
 	}
 }

@@ -44,6 +44,14 @@ func (f fault) total() int {
 	return min(f.leads, lightLoad)
 }
 
+// speed stretches a light load.
+func (f fault) speed() int {
+	if *allFaults {
+		return f.pace
+	}
+	return max(1, f.pace/3)
+}
+
 // outcome is a line of the table.
 type outcome struct {
 	name               string

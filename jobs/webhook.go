@@ -157,8 +157,11 @@ func (c *caller) post(ctx context.Context, d schema.Destination, id string, body
 	request.Header.Set("Webhook-Id", id)
 	request.Header.Set("Webhook-Timestamp", stamp)
 	request.Header.Set("Webhook-Signature", signature)
-	if !d.NotIdempotent { // the header makes net/http send the request again by itself when a kept connection breaks
-		request.Header.Set("Idempotency-Key", id)
+	request.Header.Set("Idempotency-Key", id)
+	if d.NotIdempotent {
+		// With that header net/http sends a request again by itself when a kept connection breaks, unless the body cannot be
+		// had twice. Nor is a connection kept: one that its other end has closed meanwhile would leave us in doubt.
+		request.GetBody, request.Close = nil, true
 	}
 	client := c.guarded
 	if d.AllowPrivate {
