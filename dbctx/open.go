@@ -31,7 +31,7 @@ type DB struct {
 	engine   engine
 	writers  *gate
 	readers  *gate // the same on PostgreSQL
-	vital    *gate // for one that does not wait behind the others; the writers' on SQLite
+	vital    *gate // for one that does not wait behind the others; nil on SQLite
 	wait     time.Duration
 	scopes   scopes
 	spans    spans
@@ -86,7 +86,6 @@ func (db *DB) connect(ctx context.Context, pool Pool) error {
 		}
 		db.engine, db.dsn = e, liteDSN(db.target.path, pool.Durable)
 		db.writers, db.readers = newGate(1, pool.Wait), newGate(liteReaders, pool.Wait)
-		db.vital = db.writers
 		return nil
 	}
 	e, err := openPostgres(ctx, db.target.url, pool)
@@ -189,7 +188,7 @@ func (db *DB) Close() {
 
 func (db *DB) gate(o options) *gate {
 	switch {
-	case o.vital:
+	case o.vital && db.vital != nil:
 		return db.vital
 	case o.readOnly:
 		return db.readers

@@ -26,6 +26,17 @@ func ServerInfo(ctx context.Context, tx *dbctx.Tx) (s Server, err error) {
 	return s, err
 }
 
+// TakesWrites says whether the server does: not one that follows another, nor one that was told to take none.
+func TakesWrites(ctx context.Context, tx *dbctx.Tx) (takes bool, err error) {
+	err = tx.QueryRow(ctx, takesWrites.on(tx)).Scan(&takes)
+	return takes, err
+}
+
+var takesWrites = text{
+	postgres: `SELECT NOT pg_is_in_recovery() AND current_setting('default_transaction_read_only') = 'off'`,
+	sqlite:   `SELECT true`,
+}
+
 // BackendPID is the process id of PostgreSQL's end of this connection.
 func BackendPID(ctx context.Context, tx *dbctx.Tx) (pid int, err error) {
 	err = tx.QueryRow(ctx, `SELECT pg_backend_pid()`).Scan(&pid)

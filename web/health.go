@@ -8,6 +8,7 @@ import (
 
 	"github.com/leadmill/leadmill/dbctx"
 	"github.com/leadmill/leadmill/jobs"
+	"github.com/leadmill/leadmill/schema"
 )
 
 // healthy says that the process lives.
@@ -46,8 +47,12 @@ func (p *probe) notReady(ctx context.Context) string {
 	}
 	ctx, cancel := context.WithTimeout(ctx, readyLimit)
 	defer cancel()
-	if err := p.db.Ping(ctx); err != nil {
+	takes, err := p.takesWrites(ctx)
+	if err != nil {
 		return "the database does not answer"
+	}
+	if !takes {
+		return "the database takes no writes"
 	}
 	if p.current.Load() {
 		return ""
@@ -61,6 +66,15 @@ func (p *probe) notReady(ctx context.Context) string {
 	}
 	p.current.Store(true)
 	return ""
+}
+
+// takesWrites asks on a connection of the reserve: a process whose scopes have all the others is busy, not ill.
+func (p *probe) takesWrites(ctx context.Context) (takes bool, err error) {
+	err = dbctx.Run(ctx, p.db, func(ctx context.Context, tx *dbctx.Tx) (err error) {
+		takes, err = schema.TakesWrites(ctx, tx)
+		return err
+	}, dbctx.ReadOnly(), dbctx.Vital())
+	return takes, err
 }
 
 // HealthHandler serves /healthz, /readyz and /metrics for a process that serves nothing else.
