@@ -161,6 +161,9 @@ func (s *scene) settle(ctx context.Context) {
 	if ctx.Err() != nil {
 		s.Error("not everything was acknowledged in time")
 	}
+	if faulttest.Ticked(ctx, s.db) != nil {
+		s.Error("the tick of cron that is due does not come")
+	}
 	if faulttest.Finished(ctx, s.db) != nil {
 		s.Error("jobs are left, and nobody works them")
 	}

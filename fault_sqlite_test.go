@@ -13,8 +13,8 @@ import (
 // What happens to a SQLite file.
 
 var liteFaults = []fault{
-	{name: "SQLite with a full disk", sqlite: true, leads: 2000, pace: 40, disk: tinyDisk("24m"), hurt: fillDisk},
-	{name: "SQLite locked by somebody else", sqlite: true, leads: 2000, pace: 40, hurt: lockFile},
+	{name: "SQLite with a full disk", sqlite: true, leads: 2000, pace: 30, disk: tinyDisk("24m"), hurt: fillDisk},
+	{name: "SQLite locked by somebody else", sqlite: true, leads: 2000, pace: 30, hurt: lockFile},
 }
 
 // lockFile is a backup, or a person with a shell, who takes the file for longer than anybody waits.

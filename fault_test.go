@@ -49,7 +49,7 @@ func (f fault) speed() int {
 	if *allFaults {
 		return f.pace
 	}
-	return max(1, f.pace/3)
+	return max(1, f.pace/2)
 }
 
 // outcome is a line of the table.

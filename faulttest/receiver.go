@@ -17,7 +17,7 @@ import (
 type Receiver struct {
 	URL    string
 	Secret string
-	// Moody answers 503 to the first call of every fiftieth key.
+	// Moody answers 503 to the first call of one key in two hundred.
 	Moody bool
 
 	mu       sync.Mutex
@@ -116,7 +116,7 @@ func (r *Receiver) take(path string, header http.Header, body []byte) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.seen[key]++
-	taken := !r.Moody || r.seen[key] > 1 || hash(key)%50 != 0
+	taken := !r.Moody || r.seen[key] > 1 || hash(key)%200 != 0
 	r.calls = append(r.calls, Call{path, key, message.Data.ID, taken})
 	return taken
 }
