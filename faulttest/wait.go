@@ -33,7 +33,9 @@ func Finished(ctx context.Context, db *sql.DB) error {
 
 // Ticked waits until the tick of MakeDue has made its job.
 func Ticked(ctx context.Context, db *sql.DB) error {
-	return poll(ctx, func() bool { return isZero(ctx, db, `SELECT CASE WHEN EXISTS (SELECT 1 FROM river_job WHERE kind = 'purge') THEN 0 ELSE 1 END`) })
+	return poll(ctx, func() bool {
+		return isZero(ctx, db, `SELECT CASE WHEN EXISTS (SELECT 1 FROM river_job WHERE kind = 'purge') THEN 0 ELSE 1 END`)
+	})
 }
 
 func isZero(ctx context.Context, db *sql.DB, query string, args ...any) bool {
