@@ -66,14 +66,13 @@ func Reckon(ctx context.Context, b Books) (Reckoning, error) {
 
 type reckoner struct {
 	Books
-	db        *sql.DB
-	postgres  bool
-	ctx       context.Context
-	out       Reckoning
-	lost      map[string]bool // by Idempotency-Key
-	intakes   map[int64]intake
-	byLead    map[int64][]int64  // intakes
-	delivered map[int64][]string // keys of deliveries, by intake
+	db       *sql.DB
+	postgres bool
+	ctx      context.Context
+	out      Reckoning
+	lost     map[string]bool // by Idempotency-Key
+	intakes  map[int64]intake
+	byLead   map[int64][]int64 // intakes
 }
 
 type intake struct {
