@@ -42,7 +42,7 @@ func (q *Queue) overdue(ctx context.Context, id int64, kind string) {
 	err := dbctx.Run(ctx, q.db, func(ctx context.Context, tx *dbctx.Tx) error {
 		schema.ParkJobs(tx, []int64{id}, q.heart.self.ID, whyStuck, q.now())
 		return nil
-	})
+	}, dbctx.Vital())
 	if err != nil { // its process ends all the same, and the job goes the way of those that crash
 		q.options.Logger.Error("the job could not be parked", "job", id, "error", err)
 	}
