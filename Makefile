@@ -3,6 +3,8 @@
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 10s
 ROUNDS ?= 3
+COUNT ?= 2
+SINGLE = TestWhateverHappensOnTheWire|TestTheWallsTicks|TestARateIsNeverExceeded|TestHoweverManyWait|TestEachTickRunsOnce
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -15,8 +17,8 @@ check: ## gofmt, go vet, staticcheck
 	go vet ./...
 	$(STATICCHECK) ./...
 
-race: ## the race detector on the rooms with goroutines, every test twice
-	go test -race -count=2 -timeout 30m -skip TestWhateverHappensOnTheWire ./dbctx/... ./jobs/...
+race: ## the race detector on the rooms with goroutines, every test COUNT times but for long ones of a single goroutine
+	go test -race -count=$(COUNT) -timeout 30m -skip '$(SINGLE)' ./dbctx/... ./jobs/...
 
 bench: ## against what PostgreSQL itself allows, in ROUNDS; from enqueue to start; from POST to delivered
 	go test -run '^$$' -bench JobAgainstTheLimit -benchtime $(ROUNDS)x .

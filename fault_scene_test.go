@@ -131,7 +131,9 @@ func (s *scene) play() outcome {
 	for range max(1, s.fault.workers) {
 		s.workers = append(s.workers, s.start("leadmill worker"))
 	}
-	s.web.awaitReady()
+	for _, p := range append(s.workers, s.web) {
+		p.awaitReady()
+	}
 	ctx, cancel := context.WithTimeout(s.Context(), *patience)
 	defer cancel()
 	var loading sync.WaitGroup

@@ -42,6 +42,7 @@ func newWorker(t *testing.T, db *dbctx.DB, do func(ctx context.Context, kind str
 		return do(ctx, "scoped_job")
 	})
 	callThenSettle(q, stages[callJob, int]{
+		enter:  func(context.Context, *Queue, callJob) (func(int), error) { return func(int) {}, nil },
 		take:   func(context.Context, *Scope, callJob) (int, error) { return 0, nil },
 		call:   func(ctx context.Context, _ *Queue, _ int) (int, error) { return 0, do(ctx, "call_job") },
 		again:  func(int, time.Time) time.Duration { return 0 },
