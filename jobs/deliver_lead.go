@@ -183,7 +183,13 @@ func callAgain(c call, _ time.Time) time.Duration {
 	return max(wait, min(c.answer.retryAfter, longestWait))
 }
 
+// overtakenWait is longer than any call: by then whoever called last has settled.
+const overtakenWait = time.Minute
+
 // settleDelivery writes down how it went and, if that closes the delivery, lets the one behind it go on.
+//
+// Who was overtaken by a later try leaves the delivery to that one. It must not commit, for the fence would keep the other one
+// from settling, nor end the job, whose row they share: the other one may want to call again.
 func settleDelivery(ctx context.Context, s *Scope, c call, wait time.Duration) error {
 	v := c.delivery
 	v.State, v.LastStatus, v.LastAnswer = c.state(), c.answer.status, c.answer.advice()
@@ -196,8 +202,11 @@ func settleDelivery(ctx context.Context, s *Scope, c call, wait time.Duration) e
 		data["reason"] = c.why()
 	}
 	settled, next, err := schema.SettleDelivery(ctx, s.Tx, v, s.Now)
-	if err != nil || !settled {
+	if err != nil {
 		return err
+	}
+	if !settled {
+		return again{overtakenWait}
 	}
 	if c.answer.gone() {
 		schema.StopDestination(s.Tx, c.destination.ID, "it answered 410 Gone")

@@ -391,3 +391,48 @@ func TestACallThatAStopCutsOffIsResolvedByTheNatureOfTheDestination(t *testing.T
 		}
 	})
 }
+
+// A job is given away while its process still calls: that was stalled, or too busy to beat. Whoever called last settles, and the
+// other one leaves no mark that would keep it from doing so.
+func TestWhoWasOvertakenInItsCallDoesNotKeepTheOtherFromSettling(t *testing.T) {
+	for name, overtaker := range map[string]int{"taken": http.StatusOK, "not taken yet": http.StatusServiceUnavailable} {
+		t.Run(name, func(t *testing.T) {
+			deliveryDatabases.Each(t, func(t *testing.T, db *dbctx.DB) {
+				d := newDepot(t, db)
+				called := make(chan chan int, 3) // each call asks for its status
+				l := listen(t, func(_ string, w http.ResponseWriter, _ *http.Request) {
+					status := make(chan int)
+					called <- status
+					w.WriteHeader(<-status)
+				})
+				id := d.plan(d.destination(schema.Destination{URL: l.URL}), 1, 1)[0]
+				d.start(d.q)
+				first := <-called
+				d.start(d.process()) // a process has one call to a destination at a time on SQLite
+				job := d.delivery(id).JobID
+				execute(t, db, fmt.Sprintf(`UPDATE river_job SET state = 'available' WHERE id = %d`, job))
+				second := <-called
+				first <- http.StatusOK
+				await(t, func() bool { return stateOf(d, job) != "running" })
+				second <- overtaker
+				if overtaker != http.StatusOK {
+					await(t, d.is(schema.DeliveryRetrying, id))
+					execute(t, db, fmt.Sprintf(`UPDATE river_job SET state = 'available', scheduled_at = created_at WHERE id = %d`, job))
+					third := <-called
+					third <- http.StatusOK
+				}
+				await(t, d.is(schema.DeliveryDone, id))
+			})
+		})
+	}
+}
+
+func stateOf(d *depot, job int64) (state string) {
+	d.t.Helper()
+	d.run(func(ctx context.Context, tx *dbctx.Tx) error {
+		j, err := schema.GetJob(ctx, tx, job)
+		state = j.State
+		return err
+	})
+	return state
+}
