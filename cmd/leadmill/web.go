@@ -49,7 +49,9 @@ func (a *app) web(ctx context.Context) error {
 }
 
 func listen(address string) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
+	var plain net.ListenConfig
+	plain.SetMultipathTCP(false) // its sockets know no filters, and closeDoor needs one
+	l, err := plain.Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("%w; choose another with ADDR=127.0.0.1:8081", err)
 	}
@@ -65,7 +67,8 @@ const (
 // serve answers until ctx ends, then turns readiness off and lets the open requests end; hurry cuts them off.
 //
 // Between the two it goes on answering for drainPause, and says with each answer that the connection closes. A client that
-// keeps connections would otherwise send a request into one while it closes, and could not know whether it was taken.
+// keeps connections would otherwise send a request into one while it closes, and could not know whether it was taken. For the
+// same reason the door closes before the listener does.
 func serve(ctx, hurry context.Context, server *http.Server, l net.Listener, stopping func()) error {
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
@@ -81,6 +84,7 @@ func serve(ctx, hurry context.Context, server *http.Server, l net.Listener, stop
 	case <-time.After(drainPause):
 	case <-hurry.Done():
 	}
+	closeDoor(drain, l)
 	err := server.Shutdown(drain)
 	if drain.Err() != nil {
 		err = server.Close()
