@@ -26,7 +26,7 @@ var databaseFaults = []fault{
 	{name: "PostgreSQL turned read-only", leads: 4000, pace: 100, workers: 2, hurt: turnReadOnly},
 	{name: "PostgreSQL with a full disk", leads: 4000, pace: 100, workers: 2, disk: tinyDisk("400m"), hurt: fillDisk},
 	{name: "a standby promoted", leads: 4000, pace: 100, workers: 2, hurt: promote, route: withStandby},
-	{name: "behind PgBouncer, which is restarted", leads: 4000, pace: 100, workers: 2, hurt: restartBouncer, route: throughBouncer},
+	{name: "behind PgBouncer, which is restarted", leads: 4000, pace: 100, workers: 2, share: true, hurt: restartBouncer, route: throughBouncer},
 	{name: "every wire cut for a while", leads: 4000, pace: 100, workers: 2, hurt: cutWires, route: throughWires},
 }
 

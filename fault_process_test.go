@@ -18,7 +18,7 @@ var processFaults = []fault{
 			s.web = s.start("leadmill web")
 		})
 	}},
-	{name: "ten rolling restarts of web and worker", leads: 10000, pace: 100, workers: 2, hurt: rollingRestarts},
+	{name: "ten rolling restarts of web and worker", leads: 10000, pace: 100, workers: 2, share: true, hurt: rollingRestarts},
 	{name: "50 running jobs killed at once", leads: 200, pace: 100, share: true, destinations: []string{"a", "b", "c"}, hurt: killFifty},
 	{name: "a worker stopped for a minute, and waking up", leads: 10000, pace: 100, workers: 2, hurt: stallAWorker},
 	{name: "both killed every 2 s, on SQLite", sqlite: true, leads: 2000, pace: 30, cuts: true, hurt: func(s *scene) {

@@ -162,7 +162,8 @@ func (s *scene) recovery(ctx context.Context) time.Duration {
 
 func (s *scene) settle(ctx context.Context) {
 	if ctx.Err() != nil {
-		s.Error("not everything was acknowledged in time")
+		s.Error("not everything was acknowledged and dealt with in time")
+		return
 	}
 	if faulttest.Ticked(ctx, s.db) != nil {
 		s.Error("the tick of cron that is due does not come")

@@ -91,9 +91,6 @@ func (f *fleet) send(client *http.Client, key string, no int64) (id string) {
 }
 
 func TestStopsOneAfterTheOtherUnderLoadLoseNothingAndRepeatNothing(t *testing.T) {
-	if !*allFaults {
-		t.Skip("make fault tries it: on a crowded machine a client has seen a reset, and a delivery did not come, which is not mended yet")
-	}
 	r := newReceiver(t)
 	h, key := newFleet(t, r.URL)
 	web, worker := h.start("leadmill web"), h.start("leadmill worker")

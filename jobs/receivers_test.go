@@ -56,17 +56,17 @@ func answers(t *testing.T, status int, headers ...string) string {
 	return l.URL
 }
 
-// forever writes until nobody reads any more, and counts the bytes.
-func forever(t *testing.T, head, piece string, pause time.Duration, written *atomic.Int64) string {
+// forever writes until nobody reads any more, a piece at every tick, and counts the bytes.
+func forever(t *testing.T, head, piece string, every time.Duration, written *atomic.Int64) string {
 	return raw(t, func(c *net.TCPConn) {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
 		_, err := io.WriteString(c, head)
 		for err == nil {
 			var n int
 			n, err = io.WriteString(c, piece)
 			written.Add(int64(n))
-			if pause > 0 {
-				time.Sleep(pause)
-			}
+			<-tick.C
 		}
 	})
 }
@@ -94,11 +94,11 @@ func TestWhateverAReceiverDoesADeliveryEndsWhereItBelongs(t *testing.T) {
 			"takes it":         {answers(t, 204), done, done, 204, ""},
 			"is empty":         {says(t, head+"Content-Length: 0\r\n\r\n"), done, done, 200, ""},
 			"cuts its answer":  {says(t, head+"Content-Length: 100\r\n\r\nten bytes."), done, done, 200, "ten bytes."},
-			"gigabyte":         {forever(t, head+"Content-Length: 1073741824\r\n\r\n", strings.Repeat("x", 1<<16), 0, &gigabyte), done, done, 200, "xxx"},
+			"gigabyte":         {forever(t, head+"Content-Length: 1073741824\r\n\r\n", strings.Repeat("x", 1<<16), time.Microsecond, &gigabyte), done, done, 200, "xxx"},
 			"drips":            {forever(t, head+"\r\n", "x", 10*time.Millisecond, new(atomic.Int64)), done, done, 200, "xxx"},
 			"hangs":            {raw(t, func(c *net.TCPConn) { _, _ = io.Copy(io.Discard, c) }), retrying, uncertain, 0, "no answer in time"},
 			"drips headers":    {forever(t, head, "A: b\r\n", 10*time.Millisecond, new(atomic.Int64)), retrying, uncertain, 0, "no answer in time"},
-			"endless headers":  {forever(t, head, strings.Repeat("A: bbbbbbbb\r\n", 100), 0, &headers), retrying, uncertain, 0, "connection failed"},
+			"endless headers":  {forever(t, head, strings.Repeat("A: bbbbbbbb\r\n", 100), time.Microsecond, &headers), retrying, uncertain, 0, "connection failed"},
 			"resets":           {raw(t, func(c *net.TCPConn) { _ = c.SetLinger(0) }), retrying, uncertain, 0, "connection failed"},
 			"hangs up":         {says(t, ""), retrying, uncertain, 0, "connection failed"},
 			"cuts its head":    {says(t, head), retrying, uncertain, 0, "connection failed"},
