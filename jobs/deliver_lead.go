@@ -97,6 +97,9 @@ func takeDelivery(ctx context.Context, s *Scope, args DeliverLead) (c call, err 
 		}
 		return c, dbctx.Keep(errNothingToDo)
 	}
+	if found.State == schema.DeliveryRetrying && found.Wait > 0 {
+		return c, again{found.Wait} // it was woken up too early: that it sleeps could not be written down
+	}
 	if found.To.Active && found.To.Limited() {
 		if err := awaitTurn(ctx, s, found); err != nil {
 			return c, err

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/leadmill/leadmill/dbctx"
 	"github.com/leadmill/leadmill/dbctx/dbctxtest"
@@ -417,6 +418,7 @@ func TestWhoWasOvertakenInItsCallDoesNotKeepTheOtherFromSettling(t *testing.T) {
 				second <- overtaker
 				if overtaker != http.StatusOK {
 					await(t, d.is(schema.DeliveryRetrying, id))
+					execute(t, db, `UPDATE deliveries SET next_at = created_at`)
 					execute(t, db, fmt.Sprintf(`UPDATE river_job SET state = 'available', scheduled_at = created_at WHERE id = %d`, job))
 					third := <-called
 					third <- http.StatusOK
@@ -425,6 +427,35 @@ func TestWhoWasOvertakenInItsCallDoesNotKeepTheOtherFromSettling(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A process may die, or the database go away, between the settling and the sleep.
+func TestWhoIsWokenBeforeTheReceiversTimeSleepsOn(t *testing.T) {
+	deliveryDatabases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		d := newDepot(t, db)
+		l := listen(t, func(_ string, w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "3600")
+			w.WriteHeader(http.StatusServiceUnavailable)
+		})
+		id := d.plan(d.destination(schema.Destination{URL: l.URL}), 1, 1)[0]
+		d.start(d.q)
+		await(t, d.is(schema.DeliveryRetrying, id))
+		job := d.delivery(id).JobID
+		await(t, func() bool { return stateOf(d, job) == "scheduled" })
+		execute(t, db, fmt.Sprintf(`UPDATE river_job SET state = 'available', scheduled_at = created_at WHERE id = %d`, job))
+		await(t, func() bool { return stateOf(d, job) == "scheduled" })
+		next := d.delivery(id).NextAt
+		d.run(func(ctx context.Context, tx *dbctx.Tx) error {
+			j, err := schema.GetJob(ctx, tx, job)
+			if j.ScheduledAt.Before(next.Add(-time.Second)) || j.Attempt > 1 {
+				t.Errorf("it sleeps until %s at attempt %d, want until %s", j.ScheduledAt, j.Attempt, next)
+			}
+			return err
+		})
+		if n := len(l.got()); n != 1 {
+			t.Errorf("the receiver was called %d times, want once", n)
+		}
+	})
 }
 
 func stateOf(d *depot, job int64) (state string) {

@@ -119,7 +119,7 @@ func (h *heart) beat(ctx context.Context) error {
 		if err := schema.BeatWorker(ctx, tx, h.self); err != nil {
 			return err
 		}
-		if err := h.q.reclaim(ctx, tx, h.self.ID); err != nil {
+		if err := h.q.reclaim(ctx, tx, h.self.ID, h.deadAfter/4); err != nil {
 			return err
 		}
 		steady, err := schema.BeatPulse(ctx, tx, h.deadAfter)
@@ -161,9 +161,9 @@ func (q *Queue) recover(ctx context.Context, tx *dbctx.Tx, silent time.Duration)
 		return err
 	}
 	back, suspects, parked := sortOrphans(orphans)
-	schema.RequeueJobs(tx, back, "")
-	schema.SuspectJobs(tx, suspects, Suspect)
-	schema.ParkJobs(tx, parked, "", whyParked, q.now())
+	schema.RequeueJobs(tx, dead, back, "")
+	schema.SuspectJobs(tx, dead, suspects, Suspect)
+	schema.ParkJobs(tx, dead, parked, whyParked, q.now())
 	tx.AfterCommit(func() {
 		q.options.Logger.Warn("workers died, their jobs go on", "workers", dead, "requeued", len(back), "suspect", suspects, "parked", parked)
 	})

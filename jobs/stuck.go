@@ -40,7 +40,7 @@ func (q *Queue) overdue(ctx context.Context, id int64, kind string) {
 	ctx, cancel := context.WithTimeout(context.Background(), beatLimit) // the job's own carries its scope
 	defer cancel()
 	err := dbctx.Run(ctx, q.db, func(ctx context.Context, tx *dbctx.Tx) error {
-		schema.ParkJobs(tx, []int64{id}, q.heart.self.ID, whyStuck, q.now())
+		schema.ParkJobs(tx, []string{q.heart.self.ID}, []int64{id}, whyStuck, q.now())
 		return nil
 	}, dbctx.Vital())
 	if err != nil { // its process ends all the same, and the job goes the way of those that crash

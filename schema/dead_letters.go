@@ -89,7 +89,7 @@ func RetryJobs(ctx context.Context, tx *dbctx.Tx, ids []int64) ([]int64, error) 
 	if tx.Dialect() == dbctx.SQLite {
 		forget = `jsonb_remove(metadata, '$.cancel_attempted_at')`
 	}
-	retried, err := dbctx.All(ctx, tx, func(row dbctx.Scanner) (id int64, err error) { return id, row.Scan(&id) },
+	retried, err := dbctx.All(ctx, tx, scanID,
 		retryJobs(forget, now).on(tx), idSet(ids))
 	if len(retried) > 0 {
 		tx.Queue(forgetCrashesOf.on(tx), idSet(retried))

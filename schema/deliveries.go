@@ -73,24 +73,33 @@ var planDeliveries = both(`INSERT INTO deliveries (lead_id, destination_id, inta
 type Candidate struct {
 	Delivery
 	To      Destination
-	Place   int64 // in the line of the destination: not called before then, in microseconds since 1970 by the database's clock; 0 none
-	Earlier int64 // an open delivery of the same lead to the same destination that comes first; 0 none
+	Place   int64         // in the line of the destination: not called before then, in microseconds since 1970 by the database's clock; 0 none
+	Earlier int64         // an open delivery of the same lead to the same destination that comes first; 0 none
+	Wait    time.Duration // until NextAt, by the clock that wakes jobs up: the database's; 0 or less if it has come, or there is none
 }
 
 // LockDelivery reads a delivery that is open and keeps it from changing until the scope ends. ErrNotFound if there is nothing
 // to do: it is closed, or another job works it.
 func LockDelivery(ctx context.Context, tx *dbctx.Tx, id, jobID int64) (c Candidate, err error) {
-	fields := append(c.fields(), &c.Place, &c.Earlier)
+	var wait float64
+	fields := append(c.fields(), &c.Place, &c.Earlier, &wait)
 	err = tx.QueryRow(ctx, lockDelivery.on(tx), id, jobID).Scan(append(fields, c.To.fields()...)...)
+	c.Wait = time.Duration(wait * float64(time.Second))
 	return c, notFound(err, "delivery to make", id)
 }
 
 const isOpen = `state IN ('pending', 'calling', 'retrying')`
 
 var lockDelivery = both(`SELECT ` + deliveryColumns + `, v.place, coalesce((SELECT max(e.id) FROM deliveries e
-		WHERE e.lead_id = v.lead_id AND e.destination_id = v.destination_id AND e.id < v.id AND e.` + isOpen + `), 0), ` + destinationColumns + `
+		WHERE e.lead_id = v.lead_id AND e.destination_id = v.destination_id AND e.id < v.id AND e.` + isOpen + `), 0), `).
+	with(untilNext).with(both(`, ` + destinationColumns + `
 	FROM deliveries v JOIN destinations d ON d.id = v.destination_id
-	WHERE v.id = $1 AND v.` + isOpen + ` AND v.job_id IN (0, $2) FOR NO KEY UPDATE OF v`)
+	WHERE v.id = $1 AND v.` + isOpen + ` AND v.job_id IN (0, $2) FOR NO KEY UPDATE OF v`))
+
+var untilNext = text{
+	postgres: `coalesce(CAST(extract(epoch FROM v.next_at - clock_timestamp()) AS double precision), 0)`,
+	sqlite:   `coalesce((julianday(v.next_at) - julianday('now')) * 86400.0, 0.0)`,
+}
 
 // StaysOpen waits until nobody changes a delivery any more and says whether it is open then. It stays so until the scope ends.
 func StaysOpen(ctx context.Context, tx *dbctx.Tx, id int64) (bool, error) {

@@ -49,6 +49,11 @@ func sqliteSet(set string) string {
 	return "(SELECT " + strings.Join(columns, ", ") + " FROM json_each($1)) AS " + m[1]
 }
 
+// with adds another text behind this one.
+func (t text) with(behind text) text {
+	return text{postgres: t.postgres + behind.postgres, sqlite: t.sqlite + behind.sqlite}
+}
+
 func (t text) on(tx *dbctx.Tx) string {
 	if tx.Dialect() == dbctx.SQLite {
 		return t.sqlite

@@ -57,11 +57,13 @@ func ListWorkers(ctx context.Context, tx *dbctx.Tx) ([]Worker, error) {
 	}, `SELECT id, host, pid, started_at, seen_at FROM workers ORDER BY started_at, id`)
 }
 
+func scanText(row dbctx.Scanner) (s string, err error) { return s, row.Scan(&s) }
+
 // BuryWorkers removes the workers that were not seen for that long and returns their ids. Of two processes that bury at
 // the same time one gets each.
 func BuryWorkers(ctx context.Context, tx *dbctx.Tx, silent time.Duration) ([]string, error) {
 	_, ago := dbNow(tx.Dialect())
-	return dbctx.All(ctx, tx, func(row dbctx.Scanner) (id string, err error) { return id, row.Scan(&id) },
+	return dbctx.All(ctx, tx, scanText,
 		`DELETE FROM workers WHERE seen_at < `+ago+` RETURNING id`, silent.Seconds())
 }
 
@@ -77,7 +79,7 @@ type OrphanedJob struct {
 	Crashes int // how often that has happened to it, this time included
 }
 
-// OrphanJobs counts the crash of each job that those workers were running, and returns the jobs, locked.
+// OrphanJobs counts the crash of each job that those workers were running, and returns the jobs.
 func OrphanJobs(ctx context.Context, tx *dbctx.Tx, workers []string) ([]OrphanedJob, error) {
 	names := set(workers)
 	if _, err := tx.Exec(ctx, countCrashes.on(tx), names); err != nil {
@@ -96,32 +98,38 @@ var (
 		sqlite: ` FROM river_job j JOIN json_each($1) AS w ON w.value = json_extract(j.attempted_by, '$[#-1]')
 			WHERE j.state = 'running'`,
 	}
-	runningJobs  = orphans.within(`SELECT j.id`, ``)
-	countCrashes = orphans.within(`INSERT INTO job_crashes (job_id, crashes) SELECT j.id, 1`,
-		` ON CONFLICT (job_id) DO UPDATE SET crashes = job_crashes.crashes + 1`)
-	orphanJobs = orphans.within(`SELECT j.id, j.queue, (SELECT c.crashes FROM job_crashes c WHERE c.job_id = j.id)`, ` ORDER BY j.id`)
+	runningJobs  = both(`SELECT j.id`).with(orphans)
+	countCrashes = both(`INSERT INTO job_crashes (job_id, crashes) SELECT j.id, 1`).with(orphans).
+			with(both(` ON CONFLICT (job_id) DO UPDATE SET crashes = job_crashes.crashes + 1`))
+	orphanJobs = both(`SELECT j.id, j.queue, (SELECT c.crashes FROM job_crashes c WHERE c.job_id = j.id)`).with(orphans).with(both(` ORDER BY j.id`))
 )
 
-func (t text) within(before, behind string) text {
-	return text{postgres: before + t.postgres + behind, sqlite: before + t.sqlite + behind}
-}
-
-// RequeueJobs makes running jobs available again, in the given queue or in their own if it is "", and gives the attempt back.
-func RequeueJobs(tx *dbctx.Tx, ids []int64, queue string) {
+// RequeueJobs makes jobs that those workers run available again, in the given queue or in their own if it is "", and gives
+// the attempt back. A job that has ended meanwhile, or runs elsewhere, is left alone.
+func RequeueJobs(tx *dbctx.Tx, workers []string, ids []int64, queue string) {
 	if len(ids) > 0 {
-		tx.Queue(requeueJobs.on(tx), idSet(ids), queue)
+		tx.Queue(requeueJobs.on(tx), idSet(ids), set(workers), queue)
 	}
 }
 
-var requeueJobs = both(`UPDATE river_job SET state = 'available', queue = CASE WHEN $2 = '' THEN queue ELSE $2 END,
-		attempt = CASE WHEN attempt > 0 THEN attempt - 1 ELSE 0 END
-	WHERE state = 'running' AND id IN (SELECT r.id FROM {r: id bigint})`)
+var requeueJobs = both(release + `, queue = CASE WHEN $3 = '' THEN queue ELSE $3 END
+	WHERE state = 'running' AND id IN (SELECT r.id FROM {r: id bigint})`).with(runBy("$2"))
+
+const release = `UPDATE river_job SET state = 'available', attempt = CASE WHEN attempt > 0 THEN attempt - 1 ELSE 0 END`
+
+// runBy narrows jobs to those that were last attempted by workers of a set.
+func runBy(workers string) text {
+	return text{
+		postgres: ` AND attempted_by[array_upper(attempted_by, 1)] IN (SELECT jsonb_array_elements_text(` + workers + `::jsonb))`,
+		sqlite:   ` AND json_extract(attempted_by, '$[#-1]') IN (SELECT value FROM json_each(` + workers + `))`,
+	}
+}
 
 // SuspectJobs is RequeueJobs into the lane of suspects; it remembers the queue that each was in.
-func SuspectJobs(tx *dbctx.Tx, ids []int64, lane string) {
+func SuspectJobs(tx *dbctx.Tx, workers []string, ids []int64, lane string) {
 	if len(ids) > 0 {
 		tx.Queue(rememberQueues.on(tx), idSet(ids))
-		RequeueJobs(tx, ids, lane)
+		RequeueJobs(tx, workers, ids, lane)
 	}
 }
 
@@ -130,28 +138,22 @@ var rememberQueues = both(`UPDATE job_crashes SET queue = (SELECT j.queue FROM r
 
 // ReleaseJobs makes the jobs that a worker still runs available again, gives the attempt back and returns their ids.
 func ReleaseJobs(ctx context.Context, tx *dbctx.Tx, worker string) ([]int64, error) {
-	return dbctx.All(ctx, tx, func(row dbctx.Scanner) (id int64, err error) { return id, row.Scan(&id) }, releaseJobs.on(tx), worker)
+	return dbctx.All(ctx, tx, scanID, releaseJobs.on(tx), set([]string{worker}))
 }
 
-var releaseJobs = text{
-	postgres: releaseJob + `attempted_by[array_upper(attempted_by, 1)] = $1 RETURNING id`,
-	sqlite:   releaseJob + `json_extract(attempted_by, '$[#-1]') = $1 RETURNING id`,
-}
+var releaseJobs = both(release + ` WHERE state = 'running'`).with(runBy("$1")).with(both(` RETURNING id`))
 
-const releaseJob = `UPDATE river_job SET state = 'available', attempt = CASE WHEN attempt > 0 THEN attempt - 1 ELSE 0 END
-	WHERE state = 'running' AND `
-
-// ParkJobs gives running jobs up for a reason, which stands behind their other errors; only those that this worker runs, "" means any.
-func ParkJobs(tx *dbctx.Tx, ids []int64, worker, reason string, now time.Time) {
+// ParkJobs gives jobs that those workers run up for a reason, which stands behind their other errors.
+func ParkJobs(tx *dbctx.Tx, workers []string, ids []int64, reason string, now time.Time) {
 	if len(ids) > 0 {
-		tx.Queue(parkJobs.on(tx), idSet(ids), reason, now, worker)
+		tx.Queue(parkJobs.on(tx), idSet(ids), reason, now, set(workers))
 	}
 }
 
 // ParkWaiting gives up to limit jobs up that wait, have waited for that long, and are of one kind. It returns their ids.
 func ParkWaiting(ctx context.Context, tx *dbctx.Tx, kind string, waited time.Duration, reason string, now time.Time, limit int) ([]int64, error) {
 	_, ago := dbNow(tx.Dialect())
-	return dbctx.All(ctx, tx, func(row dbctx.Scanner) (id int64, err error) { return id, row.Scan(&id) },
+	return dbctx.All(ctx, tx, scanID,
 		park.on(tx)+`WHERE state = 'available' AND id IN (SELECT id FROM river_job
 			WHERE state = 'available' AND kind = $4 AND scheduled_at <= `+ago+` ORDER BY id LIMIT $5) RETURNING id`,
 		waited.Seconds(), reason, now, kind, limit)
@@ -165,18 +167,13 @@ var (
 		sqlite: `UPDATE river_job SET state = 'discarded', finalized_at = $3, errors = jsonb_insert(coalesce(errors, jsonb('[]')), '$[#]',
 			json_object('at', replace($3, ' ', 'T'), 'attempt', attempt, 'error', $2, 'trace', '')) `,
 	}
-	parkJobs = text{
-		postgres: park.postgres + `WHERE state = 'running' AND id IN (SELECT r.id FROM jsonb_to_recordset($1::jsonb) AS r(id bigint))
-			AND ($4 = '' OR attempted_by[array_upper(attempted_by, 1)] = $4)`,
-		sqlite: park.sqlite + `WHERE state = 'running' AND id IN (SELECT value ->> '$.id' FROM json_each($1))
-			AND ($4 = '' OR json_extract(attempted_by, '$[#-1]') = $4)`,
-	}
+	parkJobs = park.with(both(`WHERE state = 'running' AND id IN (SELECT r.id FROM {r: id bigint})`)).with(runBy("$4"))
 )
 
 // UnknownKinds are the kinds of jobs that wait and that no worker on the list knows. While there is no worker, or one of a
 // release that does not say what it knows, there are none.
 func UnknownKinds(ctx context.Context, tx *dbctx.Tx) ([]string, error) {
-	return dbctx.All(ctx, tx, func(row dbctx.Scanner) (kind string, err error) { return kind, row.Scan(&kind) }, unknownKinds.on(tx))
+	return dbctx.All(ctx, tx, scanText, unknownKinds.on(tx))
 }
 
 // The kinds are found by leaping through their index: there are a few, and many jobs of each.
