@@ -95,8 +95,7 @@ func (s *scene) startServer() {
 
 // environ is what the processes are given; they reach the database at url.
 func (s *scene) environ(url string) {
-	program(s.T)
-	s.fleet.environ = append(os.Environ(), "PATH="+filepath.Dir(built.path)+":"+os.Getenv("PATH"), "DATABASE_URL="+url, "ADDR="+s.fleet.address,
+	s.fleet.environ = append(os.Environ(), "PATH="+filepath.Dir(program(s))+":"+os.Getenv("PATH"), "DATABASE_URL="+url, "ADDR="+s.fleet.address,
 		"DB_POOL_SIZE=2", "DB_MAX_OVERFLOW=14", "DB_CONNECT_ATTEMPTS=60", "DB_CONNECT_DELAY=500ms", "LOG_LEVEL=info", "LOG_FORMAT=json")
 }
 
@@ -309,26 +308,33 @@ func (p *process) complaints() string {
 	return fmt.Sprintf("%s, pid %d, said:\n%s", p.line, p.cmd.Process.Pid, strings.Join(said[:min(len(said), 25)], ""))
 }
 
-// program builds leadmill once for all scenes. A planted bug comes in by LEADMILL_OVERLAY, as it does for the tests.
-func program(t *testing.T) {
-	t.Helper()
-	built.once.Do(func() {
-		built.path = filepath.Join(os.TempDir(), fmt.Sprintf("leadmill-fault-%d", os.Getpid()), "leadmill")
-		args := []string{"build", "-o", built.path}
-		if overlay := os.Getenv("LEADMILL_OVERLAY"); overlay != "" {
-			args = append(args, "-overlay", overlay)
-		}
-		if out, err := exec.Command("go", append(args, "./cmd/leadmill")...).CombinedOutput(); err != nil {
-			built.err = fmt.Errorf("go build: %w\n%s", err, out)
-		}
-	})
-	if built.err != nil {
-		t.Fatal(built.err)
+// program builds leadmill once for all tests and returns where it is. A planted bug comes in by LEADMILL_OVERLAY, as it does
+// for the tests.
+func program(tb testing.TB) string {
+	tb.Helper()
+	path, err := built()
+	if err != nil {
+		tb.Fatal(err)
 	}
+	return path
 }
 
-var built struct {
-	once sync.Once
-	path string
-	err  error
-}
+var built = sync.OnceValues(func() (string, error) {
+	folder, err := os.MkdirTemp("", "leadmill-program-")
+	if err != nil {
+		return "", err
+	}
+	programs = folder
+	path := filepath.Join(folder, "leadmill")
+	args := []string{"build", "-o", path}
+	if overlay := os.Getenv("LEADMILL_OVERLAY"); overlay != "" {
+		args = append(args, "-overlay", overlay)
+	}
+	if out, err := exec.Command("go", append(args, "./cmd/leadmill")...).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// programs is the folder that goes with the last test; "" if nothing was built.
+var programs string

@@ -36,10 +36,9 @@ func lockFile(s *scene) {
 }
 
 func TestACorruptFileIsSaidAndNotOverwritten(t *testing.T) {
-	program(t)
 	f := &fleet{tb: t, folder: t.TempDir(), address: freeAddress(t)}
 	file := filepath.Join(f.folder, "leads.db")
-	f.environ = append(os.Environ(), "PATH="+filepath.Dir(built.path)+":"+os.Getenv("PATH"), "DATABASE_URL=sqlite:///"+file, "ADDR="+f.address)
+	f.environ = append(os.Environ(), "PATH="+filepath.Dir(program(t))+":"+os.Getenv("PATH"), "DATABASE_URL=sqlite:///"+file, "ADDR="+f.address)
 	f.run("leadmill source add form")
 	whole, err := os.ReadFile(file)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -25,7 +26,9 @@ import (
 
 var databases = dbctxtest.New("leadmill", jobs.Migrate)
 
-func TestMain(m *testing.M) { dbctxtest.Main(m) }
+func TestMain(m *testing.M) {
+	dbctxtest.Main(m, func() error { return os.RemoveAll(programs) })
+}
 
 // house is web and worker on one database, a receiver, and the keys of three sources.
 type house struct {

@@ -47,8 +47,8 @@ var (
 )
 
 // awayCodes are answers of a server that cannot serve now but may soon: shutting down, starting up, in recovery, a full disk, too
-// many connections, a standby that does not take writes.
-var awayCodes = []string{"57P01", "57P02", "57P03", "53100", "53300", "25006"}
+// many connections, a standby that does not take writes; and of one that gave up a scope whose process was stopped.
+var awayCodes = []string{"57P01", "57P02", "57P03", "53100", "53300", "25006", idleTimeout}
 
 // IsUnavailable says that the database is away, full, or does not let us in, so that trying later makes sense: answer
 // 503, or back off.
@@ -56,7 +56,7 @@ func IsUnavailable(err error) bool {
 	if errors.Is(err, ErrUnreachable) || errors.Is(err, ErrNoConnection) || errors.Is(err, ErrCommitUnknown) {
 		return true
 	}
-	if errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, ErrTimeout) {
 		return false
 	}
 	var connect *pgconn.ConnectError

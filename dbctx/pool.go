@@ -24,6 +24,7 @@ type Pool struct {
 	Wait            time.Duration        // how long a scope waits for a connection, as pool_timeout; 0 means 30 s
 	ConnectAttempts int                  // at the opening; 0 means 5
 	ConnectDelay    time.Duration        // between them; 0 means 2 s
+	StallAfter      time.Duration        // PostgreSQL: a scope that sends nothing for that long is ended by the server, with its locks: its process may have been stopped, or cut off; 0 means 20 s, negative never. Not behind a pooler
 	WarnAfter       time.Duration        // a scope open for longer is logged with the place that opened it; 0 means 5 s, negative never
 	Echo            bool                 // log every statement, without its arguments
 	Durable         bool                 // SQLite: an acknowledged commit survives a power cut, at a third of the speed
@@ -50,6 +51,9 @@ func (p Pool) withDefaults() Pool {
 	}
 	if p.Wait <= 0 {
 		p.Wait = 30 * time.Second
+	}
+	if p.StallAfter == 0 {
+		p.StallAfter = 20 * time.Second
 	}
 	if p.WarnAfter == 0 {
 		p.WarnAfter = 5 * time.Second
@@ -103,6 +107,7 @@ func openPostgres(ctx context.Context, url string, p Pool) (*pgEngine, error) {
 	config.MaxConnLifetime, config.MaxConnLifetimeJitter = p.Recycle, p.Recycle/10
 	config.PingTimeout = pingTimeout
 	e := &pgEngine{endLimit: endLimit, echo: newEcho(p)}
+	e.stallAfter = max(p.StallAfter, 0)
 	config.ShouldPing = e.isDead
 	if p.NoPrePing {
 		config.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }

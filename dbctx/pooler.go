@@ -3,7 +3,9 @@ package dbctx
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -11,8 +13,11 @@ import (
 // A pooler such as PgBouncer may stand between us and the server and give every transaction another connection. What
 // belongs to a session, such as a prepared statement, is then not there any more with the next one.
 
-// acquaintance is what is known of the way to the server.
-type acquaintance struct{ way atomic.Int32 }
+// acquaintance is what is known of the way to the server, and what a server is told that it leads to.
+type acquaintance struct {
+	way        atomic.Int32
+	stallAfter time.Duration // see Pool; 0 never
+}
 
 const (
 	unknown = iota
@@ -31,7 +36,7 @@ func (a *acquaintance) adapt(_ context.Context, c *pgx.ConnConfig) error {
 	return nil
 }
 
-// meet refuses a connection that would prepare statements through a pooler.
+// meet refuses a connection that would prepare statements through a pooler, and has the server itself watch over the others.
 func (a *acquaintance) meet(ctx context.Context, c *pgx.Conn) error {
 	if err := inUTC(ctx, c); err != nil {
 		return err
@@ -43,6 +48,10 @@ func (a *acquaintance) meet(ctx context.Context, c *pgx.Conn) error {
 	}
 	if a.way.Load() == pooled && c.Config().DefaultQueryExecMode == pgx.QueryExecModeCacheStatement { // it was begun before that was known
 		return errPooler
+	}
+	if a.way.Load() == direct && a.stallAfter > 0 {
+		_, err := c.Exec(ctx, fmt.Sprintf("SET idle_in_transaction_session_timeout = %d", max(a.stallAfter.Milliseconds(), 1)), pgx.QueryExecModeSimpleProtocol)
+		return err
 	}
 	return nil
 }

@@ -132,7 +132,7 @@ func (h *heart) beat(ctx context.Context) error {
 		workers, err := schema.ListWorkers(ctx, tx)
 		h.eldest = len(workers) > 0 && workers[0].ID == h.self.ID
 		return err
-	}, dbctx.Vital())
+	}, dbctx.Vital(), dbctx.Timeout(beatLimit)) // a process that is stopped in its beat must not hold up those of the others
 }
 
 // keepLane works the suspect lane while this process is the eldest.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"sync/atomic"
@@ -47,6 +48,14 @@ func atOnce(ctx context.Context) context.Context {
 	}
 	i.drains.Store(true)
 	return i.atOnce
+}
+
+// unlessAsked takes the error for none if the process was asked to end before it was ready: it had begun nothing.
+func unlessAsked(ctx context.Context, err error) error {
+	if ctx.Err() != nil && atOnce(ctx).Err() == nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
 }
 
 // closeSoon closes the connections of a process that is about to end. A job or a request that never ends keeps its own;

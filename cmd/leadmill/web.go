@@ -24,8 +24,9 @@ func (a *app) webCommand() *cobra.Command {
 	}
 }
 
-func (a *app) web(ctx context.Context) error {
+func (a *app) web(ctx context.Context) (err error) {
 	hurry := atOnce(ctx)
+	defer func() { err = unlessAsked(ctx, err) }()
 	db, err := a.open(ctx)
 	if err != nil {
 		return err

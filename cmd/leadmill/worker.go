@@ -39,8 +39,9 @@ func (a *app) workerCommand() *cobra.Command {
 	return c
 }
 
-func (a *app) worker(ctx context.Context, queues []string, concurrency int) error {
+func (a *app) worker(ctx context.Context, queues []string, concurrency int) (err error) {
 	hurry := atOnce(ctx)
+	defer func() { err = unlessAsked(ctx, err) }()
 	if concurrency < 0 {
 		return usagef("--concurrency is %d, want at least 1", concurrency)
 	}
