@@ -104,7 +104,7 @@ func TestAllOptionsHoldAtOnceAndOnlyForTheirScope(t *testing.T) {
 		}
 		return got
 	}
-	plain := []string{"read committed", "off", "0", "0", "0"}
+	plain := []string{"read committed", "off", "0", "0", "20s"} // the last is Pool.StallAfter
 	for _, try := range []struct {
 		name string
 		opts []dbctx.Option
