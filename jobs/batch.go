@@ -47,7 +47,7 @@ func newBatch(s *Scope, intakes []schema.Intake) *batch {
 
 // clean judges one intake. A person's release overrules quarantine, nothing overrules a rejection.
 func clean(in schema.Intake) lead.Clean {
-	submission, mistyped := intake.Parse([]byte(in.Payload))
+	submission, mistyped := intake.Parse([]byte(in.Payload), nil)
 	c := contact.Normalise(submission, in.Country)
 	c.Reasons = append(mistyped, c.Reasons...)
 	if c.Verdict == lead.Quarantined && in.Released {

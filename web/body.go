@@ -60,7 +60,7 @@ func check(payload []byte) error {
 	if err != nil {
 		return newProblem(http.StatusBadRequest, "the body is not one JSON object of at most 500 keys")
 	}
-	_, reasons := intake.Parse(payload)
+	_, reasons := intake.Parse(payload, nil)
 	if len(reasons) > 0 {
 		return newProblem(http.StatusUnprocessableEntity, "some fields have the wrong type", reasons...)
 	}

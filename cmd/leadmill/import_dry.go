@@ -60,7 +60,7 @@ type dryProblem struct {
 const shownProblems = 20
 
 func (v *dryResult) judge(rows *intake.Rows, cells []string, seen map[string]bool) {
-	s, _ := intake.Parse(intake.RowPayload(rows.Header(), cells))
+	s, _ := intake.Parse(intake.RowPayload(rows.Header(), cells), nil)
 	c := contact.Normalise(s, "")
 	v.Rows++
 	switch {

@@ -250,7 +250,7 @@ func TestTheSampleComesOutExactly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, _ := intake.Parse(intake.RowPayload(rows.Header(), cells))
+		s, _ := intake.Parse(intake.RowPayload(rows.Header(), cells), nil)
 		c := contact.Normalise(s, "")
 		key, _ := want[1].(string)
 		e164, _ := want[2].(string)

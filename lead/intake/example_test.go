@@ -8,7 +8,7 @@ import (
 )
 
 func ExampleParse() {
-	s, reasons := intake.Parse([]byte(`{"E-Mail": "ada@example.com", "Vorname": "Ada", "shoe": 38}`))
+	s, reasons := intake.Parse([]byte(`{"E-Mail": "ada@example.com", "Vorname": "Ada", "shoe": 38}`), nil)
 	fmt.Println(s.Fields["email"], s.Fields["first_name"], s.Extra["shoe"], len(reasons))
 	// Output: ada@example.com Ada 38 0
 }

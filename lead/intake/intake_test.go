@@ -49,15 +49,27 @@ func TestAnObjectBecomesFields(t *testing.T) {
 			Fields: map[string]string{}, Extra: map[string]any{"id": json.Number("12345678901234567890"), "n": "ab"}},
 		`{"email":null}`: {Fields: map[string]string{}, Extra: map[string]any{}},
 	} {
-		got, reasons := intake.Parse([]byte(payload))
+		got, reasons := intake.Parse([]byte(payload), nil)
 		if diff := cmp.Diff(want, got); diff != "" || len(reasons) != 0 {
 			t.Errorf("Parse(%s) with reasons %v (-want +got):\n%s", payload, reasons, diff)
 		}
 	}
 }
 
+func TestAMappingOverrulesTheNames(t *testing.T) {
+	payload := []byte(`{"email":"old@b.c","Kontaktfeld":"a@b.c","Firma":"ACME","Ort":"Ulm"}`)
+	got, reasons := intake.Parse(payload, intake.Mapping{"Kontaktfeld": "email", "Firma": intake.Ignored})
+	want := lead.Submission{
+		Fields: map[string]string{"email": "a@b.c", "city": "Ulm"},
+		Extra:  map[string]any{"email": "old@b.c", "Firma": "ACME"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(reasons) != 0 {
+		t.Errorf("reasons %v (-want +got):\n%s", reasons, diff)
+	}
+}
+
 func TestAWrongTypeIsNamedAndKept(t *testing.T) {
-	got, reasons := intake.Parse([]byte(`{"email":5,"name":{"first":"x"},"phone":44}`))
+	got, reasons := intake.Parse([]byte(`{"email":5,"name":{"first":"x"},"phone":44}`), nil)
 	want := []lead.Reason{
 		{Field: "email", Code: "mistyped", Message: "The field must be a text."},
 		{Field: "name", Code: "mistyped", Message: "The field must be a text."},
@@ -72,7 +84,7 @@ func TestAWrongTypeIsNamedAndKept(t *testing.T) {
 
 func TestWhatIsNoObjectIsMalformed(t *testing.T) {
 	for _, payload := range []string{``, `[]`, `"x"`, `{`, `{"a":1} {}`, `{"a":}`, strings.Repeat(`{"a":`, 40) + `1` + strings.Repeat(`}`, 40)} {
-		if _, reasons := intake.Parse([]byte(payload)); len(reasons) != 1 || reasons[0].Code != "malformed" {
+		if _, reasons := intake.Parse([]byte(payload), nil); len(reasons) != 1 || reasons[0].Code != "malformed" {
 			t.Errorf("Parse(%.20q) gave reasons %v, want malformed", payload, reasons)
 		}
 	}
@@ -98,7 +110,7 @@ func TestHeadersOfKnownExportsAreMapped(t *testing.T) {
 			t.Errorf("%s: %v", e.System, err)
 			continue
 		}
-		got, _ := intake.Parse(intake.RowPayload(rows.Header(), cells))
+		got, _ := intake.Parse(intake.RowPayload(rows.Header(), cells), nil)
 		for field, column := range e.Maps {
 			if got.Fields[field] != column {
 				t.Errorf("%s: %s is read from %q, want %q", e.System, field, got.Fields[field], column)
@@ -241,7 +253,7 @@ func TestCSVSpectrum(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"email":"a@b.c","x":[1,{"y":null}]}`))
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		s, _ := intake.Parse(payload)
+		s, _ := intake.Parse(payload, nil)
 		if s.Fields == nil || s.Extra == nil {
 			t.Errorf("Parse(%q) = %+v, want maps", payload, s)
 		}

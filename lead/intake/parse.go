@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/leadmill/leadmill/lead"
@@ -20,21 +19,23 @@ const (
 // ErrObject says that a payload is not one JSON object within the limits. Its text is for the sender.
 var ErrObject = errors.New("want one JSON object")
 
-// Parse reads a payload, a JSON object, into the fields of a lead. Of several keys that mean the same field the
-// plainest that is not empty counts, and the others go to Extra with everything else; numbers stay as they are
+// Parse reads a payload, a JSON object, into the fields of a lead. What a key means is said by the mapping, and where
+// that is silent by its name. Of several keys that mean the same field a mapped one counts before the others, then the
+// plainest that is not empty, and the others go to Extra with everything else; numbers stay as they are
 // written. A field of a wrong type is a Reason with code mistyped and is kept in Extra. Anything but an object
 // within the limits is a Reason with code malformed.
-func Parse(payload []byte) (lead.Submission, []lead.Reason) {
+func Parse(payload []byte, m Mapping) (lead.Submission, []lead.Reason) {
 	members, err := Decode(payload)
 	if err != nil {
 		return lead.Submission{Fields: map[string]string{}, Extra: map[string]any{}},
 			[]lead.Reason{{Code: "malformed", Message: "The submission cannot be read."}}
 	}
 	p := parser{
+		mapping:    m,
 		submission: lead.Submission{Fields: map[string]string{}, Extra: map[string]any{}},
 	}
-	for _, m := range plainestFirst(members) {
-		p.take(m)
+	for _, member := range m.plainestFirst(members) {
+		p.take(member)
 	}
 	return p.submission, p.reasons
 }
@@ -108,19 +109,14 @@ func depth(payload []byte) (deepest int) {
 	return deepest
 }
 
-func plainestFirst(members []Member) []Member {
-	sorted := slices.Clone(members)
-	slices.SortStableFunc(sorted, func(a, b Member) int { return rank(Canonical(a.Key), a.Key) - rank(Canonical(b.Key), b.Key) })
-	return sorted
-}
-
 type parser struct {
+	mapping    Mapping
 	submission lead.Submission
 	reasons    []lead.Reason
 }
 
 func (p *parser) take(m Member) {
-	field := Canonical(m.Key)
+	field := p.mapping.Field(m.Key)
 	if field == "" {
 		p.submission.Extra[clean(m.Key)] = storable(m.Value)
 		return
