@@ -38,22 +38,25 @@ func (b *batch) route(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	picks, members := route.Assign(members, len(free))
-	if picks == nil {
+	if len(members) == 0 {
 		b.leaveUnowned(free)
 		return nil
 	}
+	turns, err := schema.DrawTurns(ctx, b.s.Tx, len(free))
+	if err != nil {
+		return err
+	}
+	picks := route.Assign(members, turns)
 	for i, l := range free {
 		b.assign(l, picks[i])
 	}
-	schema.SaveCredits(b.s.Tx, members)
 	return nil
 }
 
 func (b *batch) assign(l *schema.Lead, p route.Pick) {
 	l.State, l.OwnerID, l.OwnerReason = schema.StateOwned, p.UserID, p.Reason
 	b.event(l.ID, schema.Assigned, map[string]any{
-		"user_id": p.UserID, "reason": p.Reason, "weight": p.Weight, "credit": p.Credit, "total": p.Total, "among": p.Among,
+		"user_id": p.UserID, "reason": p.Reason, "turn": p.Turn, "weight": p.Weight, "credit": p.Credit, "total": p.Total, "among": p.Among,
 	})
 }
 

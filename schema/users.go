@@ -50,29 +50,29 @@ func ListUsers(ctx context.Context, tx *dbctx.Tx) ([]User, error) {
 	return dbctx.All(ctx, tx, scanUser, `SELECT `+userColumns+` FROM users u ORDER BY u.id`)
 }
 
-// Members returns who takes part in the distribution of leads, locked until the scope ends: the credits
-// must be written back by whoever read them. Take this lock last, it is the one that all scopes share.
+// Members returns who takes part in the distribution of leads, by their ids. They are not locked: who is
+// deactivated at this moment may be given the lead that is routed at this moment.
 func Members(ctx context.Context, tx *dbctx.Tx) ([]route.Member, error) {
-	return dbctx.All(ctx, tx, scanMember, members.on(tx))
+	return dbctx.All(ctx, tx, func(row dbctx.Scanner) (m route.Member, err error) {
+		return m, row.Scan(&m.UserID, &m.Weight)
+	}, `SELECT id, weight FROM users WHERE active AND weight > 0 ORDER BY id`)
 }
 
-var members = both(`SELECT id, weight, credit FROM users WHERE active AND weight > 0 ORDER BY id FOR UPDATE`)
-
-func scanMember(row dbctx.Scanner) (m route.Member, err error) {
-	return m, row.Scan(&m.UserID, &m.Weight, &m.Credit)
-}
-
-// SaveCredits writes back what the distribution left.
-func SaveCredits(tx *dbctx.Tx, members []route.Member) {
-	type row struct {
-		ID     int64 `json:"id"`
-		Credit int   `json:"credit"`
+// DrawTurns draws n turns of the distribution, each drawn once. Nobody waits for anybody here; turns that a scope drew
+// before it was rolled back are lost, and so is the exact share of one round.
+func DrawTurns(ctx context.Context, tx *dbctx.Tx, n int) ([]int64, error) {
+	if tx.Dialect() == dbctx.SQLite {
+		return drawSQLite(ctx, tx, n)
 	}
-	rows := make([]row, len(members))
-	for i, m := range members {
-		rows[i] = row{m.UserID, m.Credit}
-	}
-	tx.Queue(saveCredits.on(tx), set(rows))
+	return dbctx.All(ctx, tx, scanID, `SELECT nextval('owner_turns') FROM generate_series(1, $1::int)`, n)
 }
 
-var saveCredits = both(`UPDATE users SET credit = r.credit FROM {r: id bigint, credit integer} WHERE users.id = r.id`)
+func drawSQLite(ctx context.Context, tx *dbctx.Tx, n int) ([]int64, error) {
+	var next int64
+	err := tx.QueryRow(ctx, `UPDATE owner_turns SET next = next + $1 RETURNING next`, n).Scan(&next)
+	turns := make([]int64, n)
+	for i := range turns {
+		turns[i] = next - int64(n-i)
+	}
+	return turns, err
+}
