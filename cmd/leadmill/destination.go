@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/base64"
 	"fmt"
 	"net/url"
@@ -11,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/leadmill/leadmill/dbctx"
+	"github.com/leadmill/leadmill/jobs"
 	"github.com/leadmill/leadmill/schema"
 )
 
@@ -98,7 +98,7 @@ func (a *app) destinationAdd(ctx context.Context, d schema.Destination) error {
 		return err
 	}
 	if d.Secret == "" {
-		d.Secret = newSecret()
+		d.Secret = jobs.NewSecret()
 	}
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(d.Secret, "whsec_"))
 	if err != nil || !strings.HasPrefix(d.Secret, "whsec_") || len(key) < 24 || len(key) > 64 {
@@ -132,13 +132,6 @@ func checkURL(raw string, allowPrivate bool) error {
 		return usagef("--url holds a password: receivers check the signature instead")
 	}
 	return nil
-}
-
-// newSecret is whsec_ and 32 random bytes.
-func newSecret() string {
-	b := make([]byte, 32)
-	rand.Read(b)
-	return "whsec_" + base64.StdEncoding.EncodeToString(b)
 }
 
 func (a *app) destinationList(ctx context.Context) error {

@@ -28,7 +28,7 @@ var (
 	ErrTimestamp = errors.New("webhook-timestamp is not a whole number of seconds since 1970")
 	ErrOld       = errors.New("webhook-timestamp is more than 5 minutes old: sign it again, or set the clock")
 	ErrFuture    = errors.New("webhook-timestamp is more than 5 minutes ahead: set the clock")
-	ErrSignature = errors.New("no signature fits: sign webhook-id.webhook-timestamp.body as sent, with the secret of this hook")
+	ErrSignature = errors.New("there is no such hook, or no signature fits: sign webhook-id.webhook-timestamp.body as sent, with the secret of the hook")
 )
 
 // Headers of a request.
