@@ -121,15 +121,18 @@ func (a *app) destinationAdd(ctx context.Context, d schema.Destination) error {
 	})
 }
 
-func checkURL(raw string, allowPrivate bool) error {
+func checkURL(raw string, allowPrivate bool) error { return checkAddress("--url", raw, allowPrivate) }
+
+// checkAddress takes an address that we may call; flag is what it was given with.
+func checkAddress(flag, raw string, allowPrivate bool) error {
 	u, err := url.Parse(raw)
 	switch {
 	case raw == "" || err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		return usagef("--url wants an address such as https://crm.example/hooks/leads")
+		return usagef("%s wants an address such as https://crm.example/hooks/leads", flag)
 	case u.Scheme == "http" && !allowPrivate:
-		return usagef("--url is plain http, which anybody on the way can read: use https, or --allow-private inside of your network")
+		return usagef("%s is plain http, which anybody on the way can read: use https, or --allow-private inside of your network", flag)
 	case u.User != nil:
-		return usagef("--url holds a password: receivers check the signature instead")
+		return usagef("%s holds a password: receivers check the signature instead", flag)
 	}
 	return nil
 }
