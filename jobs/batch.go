@@ -6,6 +6,7 @@ import (
 
 	"github.com/leadmill/leadmill/lead"
 	"github.com/leadmill/leadmill/lead/contact"
+	"github.com/leadmill/leadmill/lead/hook"
 	"github.com/leadmill/leadmill/lead/intake"
 	"github.com/leadmill/leadmill/lead/match"
 	"github.com/leadmill/leadmill/schema"
@@ -47,13 +48,24 @@ func newBatch(s *Scope, intakes []schema.Intake) *batch {
 
 // clean judges one intake. A person's release overrules quarantine, nothing overrules a rejection.
 func clean(in schema.Intake) lead.Clean {
-	submission, mistyped := intake.Parse([]byte(in.Payload), nil)
+	submission, mistyped := read(in)
 	c := contact.Normalise(submission, in.Country)
 	c.Reasons = append(mistyped, c.Reasons...)
+	if hook.IsTest(mistyped) {
+		c.Verdict = lead.Rejected
+	}
 	if c.Verdict == lead.Quarantined && in.Released {
 		c.Verdict = lead.Accepted
 	}
 	return c
+}
+
+// read picks the reader by the format of the payload.
+func read(in schema.Intake) (lead.Submission, []lead.Reason) {
+	if in.Format != "" {
+		return hook.Read(in.Format, []byte(in.Payload))
+	}
+	return intake.Parse([]byte(in.Payload), nil)
 }
 
 // match claims the match keys, locks the leads that hold some already, and decides who is who.

@@ -7,7 +7,7 @@ import (
 	"github.com/leadmill/leadmill/schema"
 )
 
-// Purge removes what nobody will ask for again: fence keys and crash counts whose jobs are gone, and expired sessions. Finished
+// Purge removes what nobody will ask for again: fence keys and crash counts whose jobs are gone, expired sessions, and secrets of hooks whose overlap is over. Finished
 // rows of the queue are removed by the queue itself, completed ones after keepCompleted, the others after
 // keepFailed; a fence key outlives its job's row.
 type Purge struct{}
@@ -28,6 +28,7 @@ const (
 func purge(ctx context.Context, q *Queue, j Job, _ Purge) error {
 	err := q.scope(ctx, j, func(ctx context.Context, s *Scope) error {
 		schema.ForgetCrashes(s.Tx)
+		schema.ForgetOldSecrets(s.Tx, s.Now)
 		_, err := schema.PurgeSessions(ctx, s.Tx, s.Now)
 		return err
 	})

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
+	"errors"
 
 	"github.com/leadmill/leadmill/dbctx"
 	"github.com/leadmill/leadmill/schema"
@@ -12,13 +14,23 @@ import (
 
 // Take stores a submission and enqueues its processing in the open scope. Say yes to the sender only after the
 // commit. A submission that repeats an idempotency key is not stored: replayed is true and id is the first
-// one's; with another body behind the key the error is schema.ErrKeyReused.
+// one's; with another body behind the key the error is schema.ErrKeyReused, and id the same.
 func (q *Queue) Take(ctx context.Context, tx *dbctx.Tx, in schema.NewIntake) (id int64, replayed bool, err error) {
 	id, replayed, err = schema.InsertIntake(ctx, tx, in, q.now())
 	if err != nil || replayed {
 		return id, replayed, err
 	}
 	return id, false, q.Enqueue(ctx, tx, ProcessLeads{IntakeIDs: []int64{id}})
+}
+
+// TakeMessage is Take for messages of platforms, which are told apart by their id alone: what comes under an id again is
+// a repeat, whatever it says.
+func (q *Queue) TakeMessage(ctx context.Context, tx *dbctx.Tx, in schema.NewIntake) (id int64, repeated bool, err error) {
+	id, repeated, err = q.Take(ctx, tx, in)
+	if errors.Is(err, schema.ErrKeyReused) {
+		return id, true, nil
+	}
+	return id, repeated, err
 }
 
 // ReleaseIntake lets a quarantined submission go on; schema.ErrNotFound if it is not in quarantine.
@@ -63,4 +75,11 @@ func NewKey() (key, hash string) {
 func HashKey(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return hex.EncodeToString(sum[:])
+}
+
+// NewSecret makes a secret to sign webhooks with: whsec_ and 32 random bytes in base64.
+func NewSecret() string {
+	b := make([]byte, 32)
+	rand.Read(b)
+	return "whsec_" + base64.StdEncoding.EncodeToString(b)
 }

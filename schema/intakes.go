@@ -17,6 +17,7 @@ type NewIntake struct {
 	Key      string // the sender's idempotency key; "" none
 	Hash     string // SHA-256 of the body as it came, hex
 	Payload  string // a JSON object, byte for byte as it came
+	Format   string // how it is read: "" by the names of its keys, else as hook.Read does; InsertRows knows "" only
 	ImportID int64  // the file it was read from; 0 none
 	Row      int64  // its row in that file, from 1
 }
@@ -30,6 +31,7 @@ type Intake struct {
 	LeadID       int64 // 0 until accepted or found to be a duplicate
 	Reasons      []lead.Reason
 	Payload      string
+	Format       string // how it is read; see NewIntake
 	ReceivedAt   time.Time
 	DoneAt       *time.Time
 	ImportID     int64 // 0 none
@@ -38,13 +40,13 @@ type Intake struct {
 }
 
 const intakeColumns = `i.id, i.source_id, s.name, s.country, i.status, coalesce(i.lead_id, 0), i.reasons, i.payload,
-	i.received_at, i.done_at, coalesce(i.import_id, 0), coalesce(i.row_no, 0), i.released`
+	i.format, i.received_at, i.done_at, coalesce(i.import_id, 0), coalesce(i.row_no, 0), i.released`
 
 func scanIntake(row dbctx.Scanner) (Intake, error) {
 	var i Intake
 	var reasons string
 	err := row.Scan(&i.ID, &i.SourceID, &i.Source, &i.Country, &i.Status, &i.LeadID, &reasons, &i.Payload,
-		&i.ReceivedAt, &i.DoneAt, &i.ImportID, &i.Row, &i.Released)
+		&i.Format, &i.ReceivedAt, &i.DoneAt, &i.ImportID, &i.Row, &i.Released)
 	if err != nil {
 		return i, err
 	}
@@ -52,23 +54,23 @@ func scanIntake(row dbctx.Scanner) (Intake, error) {
 }
 
 // InsertIntake stores one submission. If the source has sent this key before, the earlier intake's id is
-// returned with replayed set; with another body behind it, ErrKeyReused. Of two that arrive at once, the
+// returned with replayed set; with another body behind it, ErrKeyReused as well. Of two that arrive at once, the
 // second waits for the first to commit.
 func InsertIntake(ctx context.Context, tx *dbctx.Tx, in NewIntake, now time.Time) (id int64, replayed bool, err error) {
-	err = tx.QueryRow(ctx, insertIntake.on(tx), in.SourceID, in.Key, in.Hash, in.Payload, now).Scan(&id)
+	err = tx.QueryRow(ctx, insertIntake.on(tx), in.SourceID, in.Key, in.Hash, in.Payload, in.Format, now).Scan(&id)
 	if err != dbctx.ErrNoRows {
 		return id, false, err
 	}
 	var hash string
 	err = tx.QueryRow(ctx, `SELECT id, hash FROM intakes WHERE source_id = $1 AND key = $2`, in.SourceID, in.Key).Scan(&id, &hash)
 	if err == nil && hash != in.Hash {
-		return 0, false, ErrKeyReused
+		return id, false, ErrKeyReused
 	}
 	return id, err == nil, err
 }
 
-var insertIntake = both(`INSERT INTO intakes (source_id, key, hash, payload, received_at)
-	VALUES ($1, nullif($2::text, ''), $3, $4, $5)
+var insertIntake = both(`INSERT INTO intakes (source_id, key, hash, payload, format, received_at)
+	VALUES ($1, nullif($2::text, ''), $3, $4, $5, $6)
 	ON CONFLICT (source_id, key) WHERE key IS NOT NULL DO NOTHING RETURNING id`)
 
 // InsertRows stores many submissions at once and returns the new ids; of a file at most one for each row. Idempotency keys

@@ -58,6 +58,11 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /api/v1/leads/{id}", s.getLead)
 	mux.HandleFunc("GET /api/v1/leads/{id}/events", s.getEvents)
 	mux.HandleFunc("/api/", s.noSuchCall)
+
+	mux.HandleFunc("POST /hooks/google/{source}", s.takeGoogle)
+	mux.HandleFunc("GET /hooks/meta/{source}", s.verifyMeta)
+	mux.HandleFunc("POST /hooks/meta/{source}", s.takeMeta)
+	mux.HandleFunc("POST /hooks/standard/{source}", s.takeStandard)
 	mux.HandleFunc("/hooks/", s.noSuchCall)
 
 	mux.HandleFunc("GET /healthz", healthy)
