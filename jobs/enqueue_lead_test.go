@@ -394,18 +394,28 @@ func TestDatabasesOfOneServerMigrateSideBySideWhoeverMakesTheRole(t *testing.T) 
 	s := newShop(t, humble, jobs.Options{})
 	s.newNeighbour().enqueues(`{"email":"ada@example.com"}`, nil) // its owner may
 
+	// Another database is about to make the role while these migrate: they wait for it, and go on.
+	maker := (&shop{t: t, ctx: t.Context(), db: open("elsewhere", "leadmill")}).newNeighbour()
+	maker.does(`BEGIN`)
+	maker.does(`CREATE ROLE leadmill_producer NOLOGIN`)
 	var wg sync.WaitGroup
-	for i := range 6 {
+	for i := range 4 {
 		db := open(fmt.Sprintf("side%d", i), "leadmill")
 		wg.Go(func() {
 			if err := jobs.Migrate(t.Context(), db); err != nil {
 				t.Error(err)
-			}
-			if cure := allowedBy(t, db); cure != "" {
+			} else if cure := allowedBy(t, db); cure != "" {
 				t.Errorf("database %d lacks %q", i, cure)
 			}
 		})
 	}
+	s.until("a migration that waits", func() (waiting bool) {
+		s.run(func(ctx context.Context, tx *dbctx.Tx) error {
+			return tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted)`).Scan(&waiting)
+		})
+		return waiting
+	})
+	maker.does(`COMMIT`)
 	wg.Wait()
 
 	cure := strings.Split(allowedBy(t, humble), "; ") // the role is there now
