@@ -59,6 +59,8 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /api/v1/leads/{id}/events", s.getEvents)
 	mux.HandleFunc("/api/", s.noSuchCall)
 	mux.HandleFunc("/hooks/", s.noSuchCall)
+	mux.HandleFunc("GET /openapi.json", serveOpenAPI)
+	mux.HandleFunc("GET /docs", s.docs)
 
 	mux.HandleFunc("GET /healthz", healthy)
 	mux.HandleFunc("GET /readyz", ready(s.db, s.stopping.Load))
