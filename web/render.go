@@ -48,6 +48,8 @@ var templateFuncs = template.FuncMap{
 	"mail":        mail,
 	"number":      number,
 	"pretty":      pretty,
+	"prose":       prose,
+	"line":        line,
 	"span":        span,
 	"undelivered": func(d schema.Delivery, back string) undelivered { return undelivered{d, back} },
 }

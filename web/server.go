@@ -64,6 +64,8 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /hooks/meta/{source}", s.takeMeta)
 	mux.HandleFunc("POST /hooks/standard/{source}", s.takeStandard)
 	mux.HandleFunc("/hooks/", s.noSuchCall)
+	mux.HandleFunc("GET /openapi.json", serveOpenAPI)
+	mux.HandleFunc("GET /docs", s.docs)
 
 	mux.HandleFunc("GET /healthz", healthy)
 	mux.HandleFunc("GET /readyz", ready(s.db, s.stopping.Load))
