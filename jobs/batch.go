@@ -46,13 +46,20 @@ func newBatch(s *Scope, intakes []schema.Intake) *batch {
 	return b
 }
 
-// clean judges one intake. A person's release overrules quarantine, nothing overrules a rejection.
+// clean judges one intake. What went into a trap is quarantined. A person's release overrules quarantine, nothing overrules a
+// rejection.
 func clean(in schema.Intake) lead.Clean {
 	submission, mistyped := read(in)
 	c := contact.Normalise(submission, in.Country)
 	c.Reasons = append(mistyped, c.Reasons...)
 	if hook.IsTest(mistyped) {
 		c.Verdict = lead.Rejected
+	}
+	if in.Suspicion != "" {
+		c.Reasons = append(c.Reasons, intake.Suspect(in.Suspicion))
+		if c.Verdict == lead.Accepted {
+			c.Verdict = lead.Quarantined
+		}
 	}
 	if c.Verdict == lead.Quarantined && in.Released {
 		c.Verdict = lead.Accepted

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"slices"
 
 	"github.com/leadmill/leadmill/dbctx"
 	"github.com/leadmill/leadmill/schema"
@@ -31,6 +32,27 @@ func (q *Queue) TakeMessage(ctx context.Context, tx *dbctx.Tx, in schema.NewInta
 		return id, true, nil
 	}
 	return id, repeated, err
+}
+
+// liveBatch is how many submissions may come together and still be worked as if a person waited.
+const liveBatch = 20
+
+// TakeBatch stores many submissions of one source and enqueues their processing in the open scope, and returns their ids in the
+// same order. Idempotency keys of the single ones are not looked at.
+func (q *Queue) TakeBatch(ctx context.Context, tx *dbctx.Tx, batch []schema.NewIntake) ([]int64, error) {
+	ids, err := schema.InsertRows(ctx, tx, batch, q.now())
+	if err != nil || len(ids) == 0 {
+		return ids, err
+	}
+	lane := Bulk
+	if len(ids) <= liveBatch {
+		lane = Live
+	}
+	var work []Args
+	for chunk := range slices.Chunk(ids, chunkRows) {
+		work = append(work, ProcessLeads{IntakeIDs: chunk, Lane: lane})
+	}
+	return ids, q.Enqueue(ctx, tx, work...)
 }
 
 // ReleaseIntake lets a quarantined submission go on; schema.ErrNotFound if it is not in quarantine.

@@ -62,19 +62,6 @@ func newHooks(t *testing.T, db *dbctx.DB, graph string) *counter {
 	return c
 }
 
-// intakes are all there are, oldest first.
-func (c *counter) intakes() (list []schema.Intake) {
-	c.t.Helper()
-	c.run(func(ctx context.Context, tx *dbctx.Tx) (err error) {
-		list, err = schema.ListIntakes(ctx, tx, schema.IntakeFilter{Limit: 1000})
-		return err
-	})
-	for i, j := 0, len(list)-1; i < j; i, j = i+1, j-1 {
-		list[i], list[j] = list[j], list[i]
-	}
-	return list
-}
-
 // only is the one intake there is.
 func (c *counter) only() schema.Intake {
 	c.t.Helper()

@@ -72,7 +72,7 @@ func (a *app) sourceAdd(ctx context.Context, name, country string) error {
 func (a *app) sourceRotate(ctx context.Context, name string) error {
 	key, hash := jobs.NewKey()
 	err := a.inScope(ctx, func(ctx context.Context, tx *dbctx.Tx) error {
-		return schema.RotateKey(ctx, tx, name, hash, now())
+		return schema.RotateKey(ctx, tx, name, hash, now(), 0)
 	})
 	if err != nil {
 		return err

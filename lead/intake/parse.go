@@ -22,7 +22,7 @@ var ErrObject = errors.New("want one JSON object")
 // Parse reads a payload, a JSON object, into the fields of a lead. What a key means is said by the mapping, and where
 // that is silent by its name. Of several keys that mean the same field a mapped one counts before the others, then the
 // plainest that is not empty, and the others go to Extra with everything else; numbers stay as they are
-// written. A field of a wrong type is a Reason with code mistyped and is kept in Extra. Anything but an object
+// written. A key that begins with _ is an instruction to us and dropped, unless it is mapped. A field of a wrong type is a Reason with code mistyped and is kept in Extra. Anything but an object
 // within the limits is a Reason with code malformed.
 func Parse(payload []byte, m Mapping) (lead.Submission, []lead.Reason) {
 	members, err := Decode(payload)
@@ -38,6 +38,22 @@ func Parse(payload []byte, m Mapping) (lead.Submission, []lead.Reason) {
 		p.take(member)
 	}
 	return p.submission, p.reasons
+}
+
+// Mistyped names the fields of a wrong type, as Parse does, of a payload that was decoded before.
+func Mistyped(members []Member, m Mapping) (reasons []lead.Reason) {
+	for _, member := range members {
+		if field := m.Field(member.Key); field != "" && !m.skips(member.Key) {
+			if _, ok := asText(field, member.Value); !ok {
+				reasons = append(reasons, mistyped(field))
+			}
+		}
+	}
+	return reasons
+}
+
+func mistyped(field string) lead.Reason {
+	return lead.Reason{Field: field, Code: "mistyped", Message: "The field must be a text."}
 }
 
 // Member is one key of an object and its value.
@@ -116,6 +132,9 @@ type parser struct {
 }
 
 func (p *parser) take(m Member) {
+	if p.mapping.skips(m.Key) {
+		return
+	}
 	field := p.mapping.Field(m.Key)
 	if field == "" {
 		p.submission.Extra[clean(m.Key)] = storable(m.Value)
@@ -124,7 +143,7 @@ func (p *parser) take(m Member) {
 	value, ok := asText(field, m.Value)
 	switch {
 	case !ok:
-		p.reasons = append(p.reasons, lead.Reason{Field: field, Code: "mistyped", Message: "The field must be a text."})
+		p.reasons = append(p.reasons, mistyped(field))
 		p.submission.Extra[clean(m.Key)] = storable(m.Value)
 	case strings.TrimSpace(value) == "":
 	case p.submission.Fields[field] == "":
