@@ -98,7 +98,7 @@ func (q *Queue) storeChunk(ctx context.Context, j Job, m schema.Import, rows []s
 		if err != nil {
 			return err
 		}
-		return s.Enqueue(ctx, ProcessLeads{IntakeIDs: ids, Lane: Bulk})
+		return s.EnqueueRows(ctx, m.SourceID, ids)
 	})
 	return moved, err
 }

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"time"
 
 	"github.com/leadmill/leadmill/schema"
 )
@@ -11,8 +12,9 @@ import (
 //
 // An intake that has its verdict already is left alone.
 type ProcessLeads struct {
-	IntakeIDs []int64 `json:"intake_ids"`
-	Lane      string  `json:"-"` // Live or Bulk; "" means Live
+	IntakeIDs []int64   `json:"intake_ids"`
+	Lane      string    `json:"-"` // Live or Bulk; "" means Live
+	turn      time.Time // its place in the lane; zero means behind those that wait
 }
 
 // Kind is process_leads.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
 	"github.com/robfig/cron/v3"
 
 	"github.com/leadmill/leadmill/dbctx"
@@ -131,6 +132,7 @@ func (q *Queue) config() (*river.Config, error) {
 		CancelledJobRetentionPeriod: keepFailed,
 		DiscardedJobRetentionPeriod: keepFailed,
 		ErrorHandler:                errorHandler{q.options.Logger},
+		Hooks:                       []rivertype.Hook{&inTurn{}},
 		Logger:                      quiet(q.options.Logger),
 		PeriodicJobs:                []*river.PeriodicJob{everyMinute()},
 	}, nil
