@@ -25,8 +25,8 @@ type batch struct {
 	events  []schema.NewEvent
 }
 
-// newBatch cleans the intakes and settles at once those that go no further.
-func newBatch(s *Scope, intakes []schema.Intake) *batch {
+// newBatch cleans the intakes and settles at once those that go no further. mappings say what columns mean, by import.
+func newBatch(s *Scope, intakes []schema.Intake, mappings map[int64]intake.Mapping) *batch {
 	b := &batch{
 		s: s, intakes: intakes,
 		cleaned: map[int64]lead.Clean{},
@@ -35,7 +35,7 @@ func newBatch(s *Scope, intakes []schema.Intake) *batch {
 		latest:  map[int64]int64{},
 	}
 	for _, in := range intakes {
-		c := clean(in)
+		c := clean(in, mappings[in.ImportID])
 		if c.Verdict == lead.Accepted {
 			b.cleaned[in.ID] = c
 			continue
@@ -46,8 +46,8 @@ func newBatch(s *Scope, intakes []schema.Intake) *batch {
 }
 
 // clean judges one intake. A person's release overrules quarantine, nothing overrules a rejection.
-func clean(in schema.Intake) lead.Clean {
-	submission, mistyped := intake.Parse([]byte(in.Payload), nil)
+func clean(in schema.Intake, m intake.Mapping) lead.Clean {
+	submission, mistyped := intake.Parse([]byte(in.Payload), m)
 	c := contact.Normalise(submission, in.Country)
 	c.Reasons = append(mistyped, c.Reasons...)
 	if c.Verdict == lead.Quarantined && in.Released {

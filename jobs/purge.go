@@ -7,7 +7,8 @@ import (
 	"github.com/leadmill/leadmill/schema"
 )
 
-// Purge removes what nobody will ask for again: fence keys and crash counts whose jobs are gone, and expired sessions. Finished
+// Purge removes what nobody will ask for again: fence keys and crash counts whose jobs are gone, files that nobody has
+// confirmed, and expired sessions. Finished
 // rows of the queue are removed by the queue itself, completed ones after keepCompleted, the others after
 // keepFailed; a fence key outlives its job's row.
 type Purge struct{}
@@ -21,6 +22,7 @@ func (Purge) Queue() string { return Maintenance }
 const (
 	keepCompleted = 24 * time.Hour      // completed jobs in the queue
 	keepFailed    = 90 * 24 * time.Hour // discarded and cancelled ones: the dead letters
+	keepUploads   = 7 * 24 * time.Hour  // files that nobody has confirmed
 	keepKeys      = 7 * 24 * time.Hour  // fence keys, longer if the job's row is still there
 	purgeStep     = 5000                // keys looked at in one scope
 )
@@ -28,6 +30,9 @@ const (
 func purge(ctx context.Context, q *Queue, j Job, _ Purge) error {
 	err := q.scope(ctx, j, func(ctx context.Context, s *Scope) error {
 		schema.ForgetCrashes(s.Tx)
+		if _, err := schema.ForgetUploads(ctx, s.Tx, s.Now.Add(-keepUploads)); err != nil {
+			return err
+		}
 		_, err := schema.PurgeSessions(ctx, s.Tx, s.Now)
 		return err
 	})

@@ -145,9 +145,9 @@ func queueConfig(workers int) river.QueueConfig {
 
 // workersOf is how many jobs of a queue run at once in this process; 0 if there is no such queue.
 func (q *Queue) workersOf(name string) int {
-	wide, narrow := 100, 4
+	wide, narrow, files := 100, 4, 8
 	if q.db.Dialect() == dbctx.SQLite { // one writer at a time
-		wide, narrow = 4, 1
+		wide, narrow, files = 4, 1, 2
 	}
 	if q.options.Concurrency > 0 {
 		wide = q.options.Concurrency
@@ -157,6 +157,8 @@ func (q *Queue) workersOf(name string) int {
 		return wide
 	case Bulk, Maintenance:
 		return narrow
+	case Files:
+		return files
 	}
 	return 0
 }

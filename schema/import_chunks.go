@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/leadmill/leadmill/dbctx"
+	"github.com/leadmill/leadmill/lead"
 )
 
 // ChunkRows is how many rows of a file are stored, processed and counted together.
@@ -91,6 +92,9 @@ type Counts struct {
 	Rejected    int64 `json:"rejected"`
 	Quarantined int64 `json:"quarantined"`
 }
+
+// Count adds a row with that verdict.
+func (c *Counts) Count(v lead.Verdict) { c.add(string(v), 1) }
 
 func (c *Counts) add(status string, n int64) {
 	c.Rows += n

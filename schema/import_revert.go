@@ -71,8 +71,6 @@ func LockLeadsWhole(ctx context.Context, tx *dbctx.Tx, ids []int64) (there []int
 	return there, err
 }
 
-func scanText(row dbctx.Scanner) (s string, err error) { return s, row.Scan(&s) }
-
 var (
 	lockKeysOf       = both(`SELECT key FROM lead_keys WHERE lead_id IN (SELECT r.id FROM {r: id bigint}) ORDER BY key FOR UPDATE`)
 	lockLeadIDs      = both(`SELECT id FROM leads WHERE id IN (SELECT r.id FROM {r: id bigint}) ORDER BY id FOR UPDATE`)

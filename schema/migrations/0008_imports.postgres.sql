@@ -16,6 +16,7 @@ ALTER TABLE imports
 -- A file that failed, was cancelled or was reverted may come again: its hash makes room.
 UPDATE imports SET hash = 'past/' || id WHERE state = 'failed';
 UPDATE imports SET total = rows WHERE state = 'done';
+UPDATE imports SET size = (SELECT coalesce(sum(octet_length(bytes)), 0) FROM import_parts WHERE import_id = imports.id);
 
 -- One row for each 500 rows of a file, stored with them. A verdict is counted in the transaction that gives it, so what an
 -- import came to is a short sum.
