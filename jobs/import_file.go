@@ -70,7 +70,7 @@ func (q *Queue) getImport(ctx context.Context, id int64) (m schema.Import, err e
 }
 
 // readChunk reads up to chunkRows rows after the first at ones; io.EOF comes with the last.
-func readChunk(rows *intake.Rows, m schema.Import, at int64) ([]schema.NewIntake, error) {
+func readChunk(rows *intake.Table, m schema.Import, at int64) ([]schema.NewIntake, error) {
 	var chunk []schema.NewIntake
 	for len(chunk) < chunkRows {
 		cells, err := rows.Next()
