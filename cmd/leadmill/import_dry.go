@@ -59,7 +59,7 @@ type dryProblem struct {
 // shownProblems are as many as a screen takes.
 const shownProblems = 20
 
-func (v *dryResult) judge(rows *intake.Rows, cells []string, seen map[string]bool) {
+func (v *dryResult) judge(rows *intake.Table, cells []string, seen map[string]bool) {
 	s, _ := intake.Parse(intake.RowPayload(rows.Header(), cells), nil)
 	c := contact.Normalise(s, "")
 	v.Rows++
