@@ -35,31 +35,62 @@ type sampleRow struct {
 // sampleRows are looked at to find out what columns hold.
 const sampleRows = 200
 
+// Examine looks at a file as an import would read it. It asks no database. The error wraps intake.ErrFile if the file
+// cannot be read.
+func Examine(f io.ReaderAt, size int64, o Orders) (*Examined, error) {
+	return examine(f, size, o, func([]string) (remembered, error) { return remembered{}, nil })
+}
+
 // Examine looks at a file as an import of this source would read it, with what was decided for such files before. It
 // changes nothing; the source need not exist. The error wraps intake.ErrFile if the file cannot be read.
 func (q *Queue) Examine(ctx context.Context, f io.ReaderAt, size int64, source string, o Orders) (*Examined, error) {
+	return examine(f, size, o, func(header []string) (remembered, error) { return q.remembered(ctx, source, header) })
+}
+
+// remembered is what is known of a source.
+type remembered struct {
+	country string
+	mapping intake.Mapping
+}
+
+func (q *Queue) remembered(ctx context.Context, source string, header []string) (r remembered, err error) {
+	err = dbctx.Run(ctx, q.db, func(ctx context.Context, tx *dbctx.Tx) error {
+		s, err := schema.SourceByName(ctx, tx, source)
+		if errors.Is(err, schema.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		r.country = s.Country
+		r.mapping, err = schema.SourceMapping(ctx, tx, s.ID, header)
+		return err
+	}, dbctx.ReadOnly())
+	return r, err
+}
+
+func examine(f io.ReaderAt, size int64, o Orders, ask func(header []string) (remembered, error)) (*Examined, error) {
 	rows, err := openRows(f, size, o.Options)
 	if err != nil {
 		return nil, err
 	}
 	e := &Examined{Format: rows.Format(), Header: rows.header, rows: rows}
 	if err := e.readSample(); err != nil {
-		rows.Close()
-		return nil, err
+		return nil, errors.Join(err, rows.Close())
 	}
-	before, err := q.decidedBefore(ctx, e, source)
+	before, err := ask(e.Header)
 	if err != nil {
-		rows.Close()
-		return nil, err
+		return nil, errors.Join(err, rows.Close())
 	}
-	decided := merged(before, o.Mapping)
+	e.country = before.country
+	decided := merged(before.mapping, o.Mapping)
 	e.Columns = intake.Columns(e.Header, e.cells(), decided)
 	e.Mapping = intake.MappingOf(e.Columns)
 	maps.Copy(e.Mapping, decided)
 	return e, nil
 }
 
-// readSample leaves an error behind the first rows to Judge: it is the file's, and those rows can be shown.
+// readSample reads the first rows.
 func (e *Examined) readSample() error {
 	for len(e.sample) < sampleRows {
 		cells, err := e.rows.Next()
@@ -82,22 +113,6 @@ func (e *Examined) cells() [][]string {
 	return cells
 }
 
-func (q *Queue) decidedBefore(ctx context.Context, e *Examined, source string) (m intake.Mapping, err error) {
-	err = dbctx.Run(ctx, q.db, func(ctx context.Context, tx *dbctx.Tx) error {
-		s, err := schema.SourceByName(ctx, tx, source)
-		if errors.Is(err, schema.ErrNotFound) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		e.country = s.Country
-		m, err = schema.SourceMapping(ctx, tx, s.ID, e.Header)
-		return err
-	}, dbctx.ReadOnly())
-	return m, err
-}
-
 // Close lets go of the file.
 func (e *Examined) Close() error { return e.rows.Close() }
 
@@ -112,10 +127,10 @@ type Foreseen struct {
 
 // Foreseeing is what one row would become.
 type Foreseeing struct {
-	Row     int64        // from 1
-	Line    int          // of the file, from 1
-	Verdict lead.Verdict // of this row by itself, or duplicate
-	Values  map[string]string
+	Row     int64             // from 1
+	Line    int               // of the file, from 1
+	Verdict lead.Verdict      // of this row by itself, or duplicate
+	Values  map[string]string // by the name of the field, cleaned; of the first rows only
 	Reasons []lead.Reason
 }
 

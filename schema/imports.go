@@ -56,6 +56,22 @@ func (m Import) Over() bool {
 	return false
 }
 
+// Processed is how many rows have their verdict.
+func (m Import) Processed() int64 { return m.Counts.Rows - m.Counts.Pending }
+
+// Fraction is how much of the work is done, 0 to 1; 0 as long as nobody can tell how long the file is.
+func (m Import) Fraction() float64 {
+	switch {
+	case m.State == ImportReverting && m.Rows > 0:
+		return float64(m.Undone) / float64(m.Rows)
+	case m.Total > 0:
+		return min(1, float64(m.Processed())/float64(m.Total))
+	case m.Size > 0 && m.Rows > 0:
+		return min(1, float64(m.BytesRead)/float64(m.Size)*float64(m.Processed())/float64(m.Rows))
+	}
+	return 0
+}
+
 // NewImport makes an import whose bytes are to follow.
 func NewImport(ctx context.Context, tx *dbctx.Tx, sourceID int64, file, token string, now time.Time) (id int64, err error) {
 	err = tx.QueryRow(ctx, `INSERT INTO imports (source_id, file, hash, state, created_at)
