@@ -10,6 +10,7 @@ import (
 	"io"
 	"maps"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/leadmill/leadmill/dbctx"
@@ -123,7 +124,8 @@ func (q *Queue) apply(ctx context.Context, m *schema.Import, o Orders) error {
 		return errors.Join(file.unreachable(), err)
 	}
 	defer known.Close()
-	m.Options, m.Format, m.Header, m.Mapping = o.Options, known.Format, known.Header, known.Mapping
+	m.Options, m.Decided = o.Options, merged(nil, o.Mapping)
+	m.Format, m.Header, m.Mapping = known.Format, known.Header, known.Mapping
 	return nil
 }
 
@@ -177,7 +179,7 @@ func (q *Queue) OrderFile(ctx context.Context, id int64, o Orders) error {
 
 // StartImport lets an import that is held or paused be read; schema.ErrNotFound if it is neither.
 func (q *Queue) StartImport(ctx context.Context, tx *dbctx.Tx, id int64) error {
-	if err := schema.StartImport(ctx, tx, id); err != nil {
+	if err := schema.StartImport(ctx, tx, id, q.now()); err != nil {
 		return err
 	}
 	return q.Enqueue(ctx, tx, ImportFile{ImportID: id})
@@ -190,6 +192,30 @@ func (q *Queue) RevertImport(ctx context.Context, tx *dbctx.Tx, id int64) error 
 	}
 	return q.Enqueue(ctx, tx, RevertImport{ImportID: id})
 }
+
+// Foresee looks at a file that is held as it would be read, for that long at most. The error wraps schema.ErrNotFound if
+// its bytes are not here any more, and intake.ErrFile if it cannot be read to the point where time was over.
+func (q *Queue) Foresee(ctx context.Context, m schema.Import, shown int, limit time.Duration) (*Examined, Foreseen, error) {
+	file := q.storedFile(ctx, m)
+	e, err := q.Examine(ctx, file, m.Size, m.Source, Orders{Options: m.Options, Mapping: m.Decided})
+	if err != nil {
+		return nil, Foreseen{}, errors.Join(file.unreachable(), err)
+	}
+	defer e.Close()
+	begun := time.Now()
+	f, err := e.Judge(shown, func() bool { return time.Since(begun) > limit })
+	return e, f, errors.Join(file.unreachable(), err)
+}
+
+// ValidName says whether a source may be called so: what fits into a URL and a log.
+func ValidName(name string) bool {
+	return name != "" && len(name) <= LongestName && !strings.ContainsFunc(name, func(r rune) bool {
+		return r <= ' ' || r > '~' || strings.ContainsRune(`/?#%"`, r)
+	})
+}
+
+// LongestName is how many characters a name may have.
+const LongestName = 100
 
 // merged is what was decided before, and over it what is decided now.
 func merged(before, now intake.Mapping) intake.Mapping {

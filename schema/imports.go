@@ -39,8 +39,11 @@ type Import struct {
 	Options   intake.Options // ordered by a person
 	Format    intake.Format  // recognised
 	Header    []string
-	Mapping   intake.Mapping
-	Undone    int64 // rows, by a revert
+	Mapping   intake.Mapping // what columns mean where their names do not say it
+	Decided   intake.Mapping // the part of it that a person has decided for this file
+	BegunAt   *time.Time     // when a person last let it go on; nil never
+	BegunRows int64          // stored at that time
+	Undone    int64          // rows, by a revert
 	Counts    Counts
 	Error     string
 	CreatedAt time.Time
@@ -58,6 +61,14 @@ func (m Import) Over() bool {
 
 // Processed is how many rows have their verdict.
 func (m Import) Processed() int64 { return m.Counts.Rows - m.Counts.Pending }
+
+// Rate is how many rows a second have been processed since the import was last let go on.
+func (m Import) Rate(now time.Time) float64 {
+	if m.BegunAt == nil || !now.After(*m.BegunAt) {
+		return 0
+	}
+	return max(0, float64(m.Processed()-m.BegunRows)/now.Sub(*m.BegunAt).Seconds())
+}
 
 // Fraction is how much of the work is done, 0 to 1; 0 as long as nobody can tell how long the file is.
 func (m Import) Fraction() float64 {
@@ -118,8 +129,8 @@ func ForgetUploads(ctx context.Context, tx *dbctx.Tx, before time.Time) (int64, 
 
 // OrderImport writes down how a ready file is to be read.
 func OrderImport(ctx context.Context, tx *dbctx.Tx, m Import) error {
-	n, err := tx.Exec(ctx, `UPDATE imports SET options = $2, format = $3, header = $4, mapping = $5, total = $6
-		WHERE id = $1 AND state = 'ready'`, m.ID, asJSON(m.Options), asJSON(m.Format), asJSON(m.Header), asJSON(m.Mapping), m.Total)
+	n, err := tx.Exec(ctx, `UPDATE imports SET options = $2, format = $3, header = $4, mapping = $5, decided = $6
+		WHERE id = $1 AND state = 'ready'`, m.ID, asJSON(m.Options), asJSON(m.Format), asJSON(m.Header), asJSON(m.Mapping), asJSON(m.Decided))
 	return oneOf(n, err, "import, ready", m.ID)
 }
 
@@ -127,8 +138,9 @@ func OrderImport(ctx context.Context, tx *dbctx.Tx, m Import) error {
 func asJSON(v any) string { return string(must(json.Marshal(v))) }
 
 // StartImport lets a ready or paused import be read; ErrNotFound if it is neither.
-func StartImport(ctx context.Context, tx *dbctx.Tx, id int64) error {
-	n, err := tx.Exec(ctx, `UPDATE imports SET state = 'waiting' WHERE id = $1 AND state IN ('ready', 'paused')`, id)
+func StartImport(ctx context.Context, tx *dbctx.Tx, id int64, now time.Time) error {
+	n, err := tx.Exec(ctx, `UPDATE imports SET state = 'waiting', begun_at = $2, begun_rows = rows
+		WHERE id = $1 AND state IN ('ready', 'paused')`, id, now)
 	return oneOf(n, err, "import, ready or paused,", id)
 }
 
@@ -179,18 +191,19 @@ var endImport = both(`UPDATE imports SET state = $3, hash = coalesce(nullif($4::
 	WHERE id = $1 AND rows = $2 AND state IN ('waiting', 'reading')`)
 
 const importColumns = `m.id, m.source_id, s.name, m.file, m.state, m.size, m.bytes_read, m.rows, m.total, m.options, m.format,
-	m.header, m.mapping, m.undone, m.error, m.created_at, m.done_at`
+	m.header, m.mapping, m.decided, m.begun_at, m.begun_rows, m.undone, m.error, m.created_at, m.done_at`
 
 func scanImport(row dbctx.Scanner) (m Import, err error) {
-	var options, format, header, mapping string
+	var options, format, header, mapping, decided string
 	err = row.Scan(&m.ID, &m.SourceID, &m.Source, &m.File, &m.State, &m.Size, &m.BytesRead, &m.Rows, &m.Total, &options, &format,
-		&header, &mapping, &m.Undone, &m.Error, &m.CreatedAt, &m.DoneAt)
+		&header, &mapping, &decided, &m.BegunAt, &m.BegunRows, &m.Undone, &m.Error, &m.CreatedAt, &m.DoneAt)
 	if err != nil {
 		return m, err
 	}
 	return m, errors.Join(
 		json.Unmarshal([]byte(options), &m.Options), json.Unmarshal([]byte(format), &m.Format),
-		json.Unmarshal([]byte(header), &m.Header), json.Unmarshal([]byte(mapping), &m.Mapping))
+		json.Unmarshal([]byte(header), &m.Header), json.Unmarshal([]byte(mapping), &m.Mapping),
+		json.Unmarshal([]byte(decided), &m.Decided))
 }
 
 // GetImport returns one import with its counts, or ErrNotFound.

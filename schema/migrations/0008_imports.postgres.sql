@@ -11,6 +11,9 @@ ALTER TABLE imports
     ADD COLUMN format     jsonb NOT NULL DEFAULT '{}', -- what was recognised
     ADD COLUMN header     jsonb NOT NULL DEFAULT '[]',
     ADD COLUMN mapping    jsonb NOT NULL DEFAULT '{}', -- what columns mean, where their names do not say it
+    ADD COLUMN decided    jsonb NOT NULL DEFAULT '{}', -- the part of it that a person has decided
+    ADD COLUMN begun_at   timestamptz, -- when a person last let it go on
+    ADD COLUMN begun_rows bigint NOT NULL DEFAULT 0, -- rows that were stored then
     ADD COLUMN undone     bigint NOT NULL DEFAULT 0; -- the cursor of a revert: rows undone so far
 
 -- A file that failed, was cancelled or was reverted may come again: its hash makes room.
@@ -68,5 +71,6 @@ ALTER TABLE intakes DROP COLUMN reverted_at;
 DELETE FROM imports WHERE state = 'uploading';
 UPDATE imports SET state = 'failed' WHERE state NOT IN ('waiting', 'reading', 'done');
 ALTER TABLE imports DROP CONSTRAINT imports_state_check, DROP COLUMN size, DROP COLUMN bytes_read, DROP COLUMN total,
-    DROP COLUMN options, DROP COLUMN format, DROP COLUMN header, DROP COLUMN mapping, DROP COLUMN undone;
+    DROP COLUMN options, DROP COLUMN format, DROP COLUMN header, DROP COLUMN mapping, DROP COLUMN decided,
+    DROP COLUMN begun_at, DROP COLUMN begun_rows, DROP COLUMN undone;
 ALTER TABLE imports ADD CONSTRAINT imports_state_check CHECK (state IN ('waiting', 'reading', 'done', 'failed'));

@@ -13,6 +13,9 @@ ALTER TABLE imports ADD COLUMN options TEXT NOT NULL DEFAULT '{}'; -- what a per
 ALTER TABLE imports ADD COLUMN format TEXT NOT NULL DEFAULT '{}'; -- what was recognised
 ALTER TABLE imports ADD COLUMN header TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE imports ADD COLUMN mapping TEXT NOT NULL DEFAULT '{}'; -- what columns mean, where their names do not say it
+ALTER TABLE imports ADD COLUMN decided TEXT NOT NULL DEFAULT '{}'; -- the part of it that a person has decided
+ALTER TABLE imports ADD COLUMN begun_at TIMESTAMP; -- when a person last let it go on
+ALTER TABLE imports ADD COLUMN begun_rows INTEGER NOT NULL DEFAULT 0; -- rows that were stored then
 ALTER TABLE imports ADD COLUMN undone INTEGER NOT NULL DEFAULT 0; -- the cursor of a revert: rows undone so far
 
 -- A file that failed, was cancelled or was reverted may come again: its hash makes room.
@@ -72,6 +75,9 @@ ALTER TABLE intakes DROP COLUMN reverted_at;
 DELETE FROM imports WHERE state = 'uploading'; -- the wider CHECK stays, it harms nobody
 UPDATE imports SET state = 'failed' WHERE state NOT IN ('waiting', 'reading', 'done');
 ALTER TABLE imports DROP COLUMN undone;
+ALTER TABLE imports DROP COLUMN begun_rows;
+ALTER TABLE imports DROP COLUMN begun_at;
+ALTER TABLE imports DROP COLUMN decided;
 ALTER TABLE imports DROP COLUMN mapping;
 ALTER TABLE imports DROP COLUMN header;
 ALTER TABLE imports DROP COLUMN format;
