@@ -45,6 +45,9 @@ func checkText(start []byte) error {
 	if len(bytes.TrimSpace(start)) == 0 {
 		return fmt.Errorf("%w: it is empty", ErrFile)
 	}
+	if err := refusePage(start); err != nil {
+		return err
+	}
 	control := 0
 	for _, c := range start {
 		if c < ' ' && c != '\n' && c != '\r' && c != '\t' && c != 0 || c == 0x7F {

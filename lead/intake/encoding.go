@@ -22,7 +22,9 @@ const utf8Name = "utf-8"
 type charset struct {
 	name string // as htmlindex has it
 	mark int    // bytes of the byte order mark
-	note string // a sentence, if it is not plain
+	note string // a sentence, if it is not all of one encoding
+
+	plain bool // nothing but ASCII was seen
 }
 
 // charsetOf tells the encoding from a stretch of the file: by its byte order mark, by zeros that every other
@@ -36,17 +38,44 @@ func charsetOf(start []byte) charset {
 	case bytes.HasPrefix(start, []byte("\xFE\xFF")):
 		return charset{name: "utf-16be", mark: 2}
 	}
-	if name := wide(start); name != "" {
+	return unmarked(start)
+}
+
+func unmarked(b []byte) charset {
+	if name := wide(b); name != "" {
 		return charset{name: name}
 	}
-	if valid, broken := countUTF8(start); broken*10 <= valid {
-		c := charset{name: utf8Name}
+	if valid, broken := countUTF8(b); broken*10 <= valid {
+		c := charset{name: utf8Name, plain: valid+broken == 0}
 		if broken > 0 {
 			c.note = "Some bytes are not UTF-8; where they stand, \uFFFD is read."
 		}
 		return c
 	}
-	return charset{name: eightBit(start)}
+	return charset{name: eightBit(b)}
+}
+
+// plainStretches are how many stretches of nothing but ASCII are passed over in search of the first letter that tells
+// the encoding: a long table may have its first umlaut far from its start.
+const plainStretches = 256
+
+// charsetIn tells the encoding of a file that begins so.
+func charsetIn(f io.ReaderAt, size int64, start []byte) (charset, error) {
+	found := charsetOf(start)
+	for at := int64(len(start)); found.plain && at < min(size, plainStretches*looked); {
+		b, err := stretch(f, size, at)
+		if err != nil || len(b) == 0 {
+			return found, err
+		}
+		if i := bytes.IndexFunc(b, func(r rune) bool { return r >= utf8.RuneSelf }); i >= 0 {
+			if b, err = stretch(f, size, at+int64(i)); err != nil {
+				return found, err
+			}
+			return unmarked(b), nil
+		}
+		at += int64(len(b))
+	}
+	return found, nil
 }
 
 // wide recognises UTF-16 without a mark: letters of most scripts of commerce have one zero byte, digits, commas and line
