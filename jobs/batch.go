@@ -26,8 +26,8 @@ type batch struct {
 	events  []schema.NewEvent
 }
 
-// newBatch cleans the intakes and settles at once those that go no further.
-func newBatch(s *Scope, intakes []schema.Intake) *batch {
+// newBatch cleans the intakes and settles at once those that go no further. mappings say what columns mean, by import.
+func newBatch(s *Scope, intakes []schema.Intake, mappings map[int64]intake.Mapping) *batch {
 	b := &batch{
 		s: s, intakes: intakes,
 		cleaned: map[int64]lead.Clean{},
@@ -36,7 +36,7 @@ func newBatch(s *Scope, intakes []schema.Intake) *batch {
 		latest:  map[int64]int64{},
 	}
 	for _, in := range intakes {
-		c := clean(in)
+		c := clean(in, mappings[in.ImportID])
 		if c.Verdict == lead.Accepted {
 			b.cleaned[in.ID] = c
 			continue
@@ -48,8 +48,8 @@ func newBatch(s *Scope, intakes []schema.Intake) *batch {
 
 // clean judges one intake. What went into a trap is quarantined. A person's release overrules quarantine, nothing overrules a
 // rejection.
-func clean(in schema.Intake) lead.Clean {
-	submission, mistyped := read(in)
+func clean(in schema.Intake, m intake.Mapping) lead.Clean {
+	submission, mistyped := read(in, m)
 	c := contact.Normalise(submission, in.Country)
 	c.Reasons = append(mistyped, c.Reasons...)
 	if hook.IsTest(mistyped) {
@@ -67,12 +67,12 @@ func clean(in schema.Intake) lead.Clean {
 	return c
 }
 
-// read picks the reader by the format of the payload.
-func read(in schema.Intake) (lead.Submission, []lead.Reason) {
+// read picks the reader by the format of the payload; the mapping is that of the file it was read from.
+func read(in schema.Intake, m intake.Mapping) (lead.Submission, []lead.Reason) {
 	if in.Format != "" {
 		return hook.Read(in.Format, []byte(in.Payload))
 	}
-	return intake.Parse([]byte(in.Payload), nil)
+	return intake.Parse([]byte(in.Payload), m)
 }
 
 // match claims the match keys, locks the leads that hold some already, and decides who is who.

@@ -83,6 +83,7 @@ func (b *batch) save(ctx context.Context) error {
 		schema.SaveLeads(b.s.Tx, rows, b.s.Now)
 	}
 	schema.SettleIntakes(b.s.Tx, b.settled, b.s.Now)
+	schema.CountVerdicts(b.s.Tx, b.intakes, b.settled)
 	planned, err := b.plan(ctx)
 	if err != nil {
 		return err

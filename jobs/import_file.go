@@ -1,23 +1,23 @@
 package jobs
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io"
-	"path/filepath"
+	"time"
 
 	"github.com/leadmill/leadmill/dbctx"
-	"github.com/leadmill/leadmill/lead/intake"
 	"github.com/leadmill/leadmill/schema"
 )
 
 // ImportFile reads a stored file and makes an intake of every row, 500 at a time.
 //
-// The cursor moves in the scope that stores the rows, so an import that is interrupted at any point goes on
-// at the exact row. The file is read again from its start; the rows before the cursor are skipped.
+// The cursor moves in the scope that stores the rows, so an import that is interrupted at any point goes on at the exact
+// row: the file is read again from its start, and the rows before the cursor are skipped. The cursor moves only while the
+// import is to be read, and only from where the reader has left it; so a paused import stores nothing more, and of two
+// readers the one that comes second leaves.
+//
+// It stays a few chunks ahead of those who process the rows, so a file of a million rows is never a queue of a million.
 type ImportFile struct {
 	ImportID int64 `json:"import_id"`
 }
@@ -25,186 +25,132 @@ type ImportFile struct {
 // Kind is import_file.
 func (ImportFile) Kind() string { return "import_file" }
 
-// Queue is bulk.
-func (ImportFile) Queue() string { return Bulk }
+// Queue is files.
+func (ImportFile) Queue() string { return Files }
 
+// Limits of a reader.
 const (
-	chunkRows = 500     // rows of a file in one scope, and intakes in one process_leads
-	partBytes = 1 << 20 // bytes of a file in one row of import_parts
+	chunkRows   = schema.ChunkRows       // rows of a file in one scope, and intakes in one process_leads
+	chunksAhead = 8                      // stored and without a verdict, at most
+	paceEvery   = 100 * time.Millisecond // how often it looks whether there is room
+	paceFor     = time.Minute            // then it makes room for other files
+	paceAgain   = 10 * time.Second       // and comes back
 )
 
 func importFile(ctx context.Context, q *Queue, j Job, args ImportFile) error {
-	m, err := q.getImport(ctx, args.ImportID)
-	if err != nil || m.State == schema.ImportDone || m.State == schema.ImportFailed {
+	m, err := q.GetImport(ctx, args.ImportID)
+	if err != nil || m.State != schema.ImportWaiting && m.State != schema.ImportReading {
 		return err
 	}
-	rows, err := intake.OpenCSV(&parts{ctx: ctx, q: q, importID: m.ID})
+	file := q.storedFile(ctx, m)
+	rows, err := openRows(file, m.Size, m.Options)
 	if err != nil {
-		return q.endImport(ctx, j, m, err)
+		return q.endImport(ctx, j, m, file, err)
 	}
-	for at := int64(0); ; {
-		chunk, err := readChunk(rows, m, at)
-		if err != nil && err != io.EOF {
-			return q.endImport(ctx, j, m, err)
-		}
-		end := at + int64(len(chunk))
-		if fresh := chunk[min(int64(len(chunk)), max(0, m.Rows-at)):]; len(fresh) > 0 {
-			if moved, err := q.storeChunk(ctx, j, m, fresh, end); err != nil || !moved {
+	defer rows.Close()
+	if err := rows.Skip(m.Rows); err != nil {
+		return q.endImport(ctx, j, m, file, err)
+	}
+	return q.readOn(ctx, j, m, file, rows)
+}
+
+// readOn stores chunk after chunk until the file ends, or somebody else has the import.
+func (q *Queue) readOn(ctx context.Context, j Job, m schema.Import, file *storedFile, rows *tableRows) error {
+	room := 0
+	for {
+		chunk, end := rows.chunk(m)
+		if len(chunk) > 0 {
+			if room == 0 {
+				var err error
+				if room, err = q.awaitRoom(ctx, m.ID); err != nil {
+					return err
+				}
+			}
+			if moved, err := q.storeChunk(ctx, j, m, chunk, file); err != nil || !moved {
 				return err
 			}
-			m.Rows = end
+			room--
+			m.Rows += int64(len(chunk))
 		}
-		if err == io.EOF {
-			return q.endImport(ctx, j, m, nil)
+		if end == io.EOF {
+			return q.endImport(ctx, j, m, file, nil)
 		}
-		at = end
+		if end != nil {
+			return q.endImport(ctx, j, m, file, end)
+		}
 	}
 }
 
-func (q *Queue) getImport(ctx context.Context, id int64) (m schema.Import, err error) {
-	err = dbctx.Run(ctx, q.db, func(ctx context.Context, tx *dbctx.Tx) error {
-		m, err = schema.GetImport(ctx, tx, id)
-		return err
-	}, dbctx.ReadOnly())
-	return m, err
-}
-
-// readChunk reads up to chunkRows rows after the first at ones; io.EOF comes with the last.
-func readChunk(rows *intake.Rows, m schema.Import, at int64) ([]schema.NewIntake, error) {
-	var chunk []schema.NewIntake
-	for len(chunk) < chunkRows {
-		cells, err := rows.Next()
-		if err != nil {
-			return chunk, err
+// awaitRoom waits until chunks may be stored, and says how many.
+func (q *Queue) awaitRoom(ctx context.Context, importID int64) (room int, err error) {
+	tick := time.NewTicker(paceEvery)
+	defer tick.Stop()
+	for begun := time.Now(); ; {
+		err := dbctx.Run(ctx, q.db, func(ctx context.Context, tx *dbctx.Tx) error {
+			open, err := schema.OpenChunks(ctx, tx, importID)
+			room = chunksAhead - open
+			return err
+		}, dbctx.ReadOnly())
+		switch {
+		case err != nil || room > 0:
+			return room, err
+		case time.Since(begun) > paceFor:
+			return 0, again{paceAgain}
 		}
-		payload := intake.RowPayload(rows.Header(), cells)
-		sum := sha256.Sum256(payload)
-		chunk = append(chunk, schema.NewIntake{
-			SourceID: m.SourceID, Hash: hex.EncodeToString(sum[:]), Payload: string(payload),
-			ImportID: m.ID, Row: at + int64(len(chunk)) + 1,
-		})
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
 	}
-	return chunk, nil
 }
 
-// storeChunk moves the cursor from m.Rows to end, stores the rows between and enqueues their processing. False:
-// another worker has the import.
-func (q *Queue) storeChunk(ctx context.Context, j Job, m schema.Import, rows []schema.NewIntake, end int64) (moved bool, err error) {
+// storeChunk moves the cursor over the rows, stores them and enqueues their processing. False: another reader has the
+// import, or it is not to be read any more.
+func (q *Queue) storeChunk(ctx context.Context, j Job, m schema.Import, rows []schema.NewIntake, file *storedFile) (moved bool, err error) {
+	bytesRead := int64(0)
+	if m.Format.Kind == csvKind {
+		bytesRead = file.bytesRead()
+	}
 	err = q.scope(ctx, j, func(ctx context.Context, s *Scope) error {
-		if moved, err = schema.MoveImport(ctx, s.Tx, m.ID, m.Rows, end); err != nil || !moved {
+		if moved, err = schema.MoveImport(ctx, s.Tx, m, m.Rows+int64(len(rows)), bytesRead); err != nil || !moved {
 			return err
 		}
 		ids, err := schema.InsertRows(ctx, s.Tx, rows, s.Now)
 		if err != nil {
 			return err
 		}
-		return s.Enqueue(ctx, ProcessLeads{IntakeIDs: ids, Lane: Bulk})
+		schema.AddImportChunk(s.Tx, m.ID, m.Rows+1, len(rows))
+		return s.EnqueueRows(ctx, m.SourceID, ids)
 	})
 	return moved, err
 }
 
+// csvKind is the kind of file whose bytes tell how far it has been read.
+const csvKind = "csv"
+
 // endImport ends the import; a file that cannot be read is its fault and not the job's, so the job succeeds. An
 // error of the database or a stop is the job's.
-func (q *Queue) endImport(ctx context.Context, j Job, m schema.Import, cause error) error {
-	var away *partError
-	if errors.As(cause, &away) || ctx.Err() != nil {
-		return errors.Join(cause, ctx.Err())
+func (q *Queue) endImport(ctx context.Context, j Job, m schema.Import, file *storedFile, cause error) error {
+	if away := file.unreachable(); errors.Is(away, schema.ErrNotFound) {
+		return nil // somebody has ended the import, and removed its bytes
+	} else if away != nil || ctx.Err() != nil {
+		return errors.Join(away, ctx.Err())
 	}
 	reason := ""
 	if cause != nil {
 		reason = cause.Error()
 	}
-	return q.scope(ctx, j, func(_ context.Context, s *Scope) error {
-		schema.EndImport(s.Tx, m.ID, reason, s.Now)
-		return nil
+	return q.scope(ctx, j, func(ctx context.Context, s *Scope) error {
+		return schema.EndImport(ctx, s.Tx, m, reason, s.Now)
 	})
 }
 
-// parts reads the stored bytes of a file, one part in memory at a time.
-type parts struct {
-	ctx      context.Context
-	q        *Queue
-	importID int64
-	no       int
-	left     bytes.Reader
-}
-
-// partError is a part that could not be loaded, in contrast to a file that could not be understood.
-type partError struct{ err error }
-
-// Error is that of the database.
-func (e *partError) Error() string { return e.err.Error() }
-
-// Unwrap gives it.
-func (e *partError) Unwrap() error { return e.err }
-
-// Read is io.Reader.
-func (p *parts) Read(b []byte) (int, error) {
-	for p.left.Len() == 0 {
-		part, err := p.load()
-		if errors.Is(err, schema.ErrNotFound) {
-			return 0, io.EOF
-		}
-		if err != nil {
-			return 0, &partError{err}
-		}
-		p.left.Reset(part)
-		p.no++
-	}
-	return p.left.Read(b)
-}
-
-func (p *parts) load() (part []byte, err error) {
-	err = dbctx.Run(p.ctx, p.q.db, func(ctx context.Context, tx *dbctx.Tx) error {
-		part, err = schema.ImportPart(ctx, tx, p.importID, p.no)
+// GetImport returns an import as it stands, or schema.ErrNotFound.
+func (q *Queue) GetImport(ctx context.Context, id int64) (m schema.Import, err error) {
+	err = dbctx.Run(ctx, q.db, func(ctx context.Context, tx *dbctx.Tx) error {
+		m, err = schema.GetImport(ctx, tx, id)
 		return err
 	}, dbctx.ReadOnly())
-	return part, err
-}
-
-// TakeFile stores a file and enqueues its import, all in one scope: either the whole file is here and will be
-// read, or nothing is. The same bytes again from the same source are the same import: existed is true.
-func (q *Queue) TakeFile(ctx context.Context, source, name string, r io.ReadSeeker) (importID int64, existed bool, err error) {
-	sum := sha256.New()
-	if _, err := io.Copy(sum, r); err != nil {
-		return 0, false, err
-	}
-	if _, err := r.Seek(0, io.SeekStart); err != nil {
-		return 0, false, err
-	}
-	now := q.now()
-	err = dbctx.Run(ctx, q.db, func(ctx context.Context, tx *dbctx.Tx) error {
-		s, err := schema.EnsureSource(ctx, tx, source, now)
-		if err != nil {
-			return err
-		}
-		hash := hex.EncodeToString(sum.Sum(nil))
-		importID, existed, err = schema.InsertImport(ctx, tx, s.ID, filepath.Base(name), hash, now)
-		if err != nil || existed {
-			return err
-		}
-		if err := storeParts(ctx, tx, importID, r); err != nil {
-			return err
-		}
-		return q.Enqueue(ctx, tx, ImportFile{ImportID: importID})
-	})
-	return importID, existed, err
-}
-
-func storeParts(ctx context.Context, tx *dbctx.Tx, importID int64, r io.Reader) error {
-	part := make([]byte, partBytes)
-	for no := 0; ; no++ {
-		n, err := io.ReadFull(r, part)
-		if n > 0 {
-			if err := schema.AddImportPart(ctx, tx, importID, no, part[:n]); err != nil {
-				return err
-			}
-		}
-		if err == io.EOF || err == io.ErrUnexpectedEOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
+	return m, err
 }

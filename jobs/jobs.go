@@ -25,22 +25,25 @@ func (q *Queue) register() {
 	callThenSettle(q, deliverLead)
 	callThenSettle(q, fetchMetaLead)
 	inSteps(q, importFile)
+	inSteps(q, revertImport)
 	inScope(q, routeLeads)
 	inScope(q, cronTick)
 	inSteps(q, purge)
 	inScope(q, benchLead)
 }
 
-// Queues by what waits in them. A long bulk never starves live: each has workers of its own.
+// Queues by what waits in them. A long bulk never starves live, and who reads a file takes no place from those who process
+// its rows: each has workers of its own.
 const (
 	Live        = "live"        // one person waits
-	Bulk        = "bulk"        // files
+	Bulk        = "bulk"        // rows of files and batches
+	Files       = "files"       // files to be read, and imports to be undone
 	Outbound    = "outbound"    // calls to other systems
 	Maintenance = "maintenance" // cron
 )
 
 // AllQueues are all queues there are.
-var AllQueues = []string{Live, Bulk, Outbound, Maintenance}
+var AllQueues = []string{Live, Bulk, Files, Outbound, Maintenance}
 
 // Args are the arguments of one kind of job: a struct of ids that marshals to JSON.
 type Args interface {

@@ -8,8 +8,8 @@ import (
 )
 
 // Purge removes what nobody will ask for again: fence keys and crash counts whose jobs are gone, expired sessions and
-// keys of sources, answers to batches, and secrets of hooks whose overlap is over. Finished rows of the queue are
-// removed by the queue itself, completed ones after keepCompleted, the others after
+// keys of sources, answers to batches, secrets of hooks whose overlap is over, and files that nobody has confirmed.
+// Finished rows of the queue are removed by the queue itself, completed ones after keepCompleted, the others after
 // keepFailed; a fence key outlives its job's row.
 type Purge struct{}
 
@@ -22,6 +22,7 @@ func (Purge) Queue() string { return Maintenance }
 const (
 	keepCompleted = 24 * time.Hour      // completed jobs in the queue
 	keepFailed    = 90 * 24 * time.Hour // discarded and cancelled ones: the dead letters
+	keepUploads   = 7 * 24 * time.Hour  // files that nobody has confirmed
 	keepKeys      = 7 * 24 * time.Hour  // fence keys, longer if the job's row is still there
 	keepBatches   = 7 * 24 * time.Hour  // answers to batches, for those who send one again under its key
 	keepExpired   = 30 * 24 * time.Hour // keys of sources that have ended, for people who look which
@@ -34,6 +35,9 @@ func purge(ctx context.Context, q *Queue, j Job, _ Purge) error {
 		schema.ForgetCrashes(s.Tx)
 		schema.ForgetOldSecrets(s.Tx, s.Now)
 		schema.PurgeExpiredKeys(s.Tx, s.Now.Add(-keepExpired))
+		if _, err := schema.ForgetUploads(ctx, s.Tx, s.Now.Add(-keepUploads)); err != nil {
+			return err
+		}
 		_, err := schema.PurgeSessions(ctx, s.Tx, s.Now)
 		return err
 	})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
 	"github.com/robfig/cron/v3"
 
 	"github.com/leadmill/leadmill/dbctx"
@@ -131,6 +132,7 @@ func (q *Queue) config() (*river.Config, error) {
 		CancelledJobRetentionPeriod: keepFailed,
 		DiscardedJobRetentionPeriod: keepFailed,
 		ErrorHandler:                errorHandler{q.options.Logger},
+		Hooks:                       []rivertype.Hook{&inTurn{}},
 		Logger:                      quiet(q.options.Logger),
 		PeriodicJobs:                []*river.PeriodicJob{everyMinute()},
 	}, nil
@@ -143,9 +145,9 @@ func queueConfig(workers int) river.QueueConfig {
 
 // workersOf is how many jobs of a queue run at once in this process; 0 if there is no such queue.
 func (q *Queue) workersOf(name string) int {
-	wide, narrow := 100, 4
+	wide, narrow, files := 100, 4, 8
 	if q.db.Dialect() == dbctx.SQLite { // one writer at a time
-		wide, narrow = 4, 1
+		wide, narrow, files = 4, 1, 2
 	}
 	if q.options.Concurrency > 0 {
 		wide = q.options.Concurrency
@@ -155,6 +157,8 @@ func (q *Queue) workersOf(name string) int {
 		return wide
 	case Bulk, Maintenance:
 		return narrow
+	case Files:
+		return files
 	}
 	return 0
 }

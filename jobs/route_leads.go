@@ -25,7 +25,7 @@ func routeLeads(ctx context.Context, s *Scope, _ RouteLeads) error {
 	if err != nil {
 		return err
 	}
-	b := newBatch(s, nil)
+	b := newBatch(s, nil, nil)
 	for _, l := range leads {
 		if l.State == schema.StateUnowned { // nobody was quicker
 			b.leads[l.ID] = &l

@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
-	"slices"
 
 	"github.com/leadmill/leadmill/dbctx"
 	"github.com/leadmill/leadmill/schema"
@@ -44,15 +43,10 @@ func (q *Queue) TakeBatch(ctx context.Context, tx *dbctx.Tx, batch []schema.NewI
 	if err != nil || len(ids) == 0 {
 		return ids, err
 	}
-	lane := Bulk
-	if len(ids) <= liveBatch {
-		lane = Live
+	if len(ids) > liveBatch {
+		return ids, q.EnqueueRows(ctx, tx, batch[0].SourceID, ids)
 	}
-	var work []Args
-	for chunk := range slices.Chunk(ids, chunkRows) {
-		work = append(work, ProcessLeads{IntakeIDs: chunk, Lane: lane})
-	}
-	return ids, q.Enqueue(ctx, tx, work...)
+	return ids, q.Enqueue(ctx, tx, ProcessLeads{IntakeIDs: ids})
 }
 
 // ReleaseIntake lets a quarantined submission go on; schema.ErrNotFound if it is not in quarantine.

@@ -22,6 +22,7 @@ const (
 	DeliveryParked    = "delivery_parked"    // given up until a person decides
 	DeliveryDoubted   = "delivery_uncertain" // perhaps taken; a person finds out
 	DeliveryConfirmed = "delivery_confirmed" // a person found out: it was taken
+	Reverted          = "reverted"           // the import that founded it was undone, and the lead with it: the end of its story
 )
 
 // Event is one thing that happened to a lead.

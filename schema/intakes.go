@@ -3,7 +3,6 @@ package schema
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"time"
 
@@ -36,19 +35,20 @@ type Intake struct {
 	Suspicion    string // code of the trap that it went into; "" none
 	ReceivedAt   time.Time
 	DoneAt       *time.Time
-	ImportID     int64 // 0 none
-	Row          int64 // 0 none
-	Released     bool  // a person let it out of quarantine
+	ImportID     int64      // 0 none
+	Row          int64      // 0 none
+	Released     bool       // a person let it out of quarantine
+	RevertedAt   *time.Time // its import was undone; nil it was not
 }
 
 const intakeColumns = `i.id, i.source_id, s.name, s.country, i.status, coalesce(i.lead_id, 0), i.reasons, i.payload,
-	i.format, i.suspicion, i.received_at, i.done_at, coalesce(i.import_id, 0), coalesce(i.row_no, 0), i.released`
+	i.format, i.suspicion, i.received_at, i.done_at, coalesce(i.import_id, 0), coalesce(i.row_no, 0), i.released, i.reverted_at`
 
 func scanIntake(row dbctx.Scanner) (Intake, error) {
 	var i Intake
 	var reasons string
 	err := row.Scan(&i.ID, &i.SourceID, &i.Source, &i.Country, &i.Status, &i.LeadID, &reasons, &i.Payload,
-		&i.Format, &i.Suspicion, &i.ReceivedAt, &i.DoneAt, &i.ImportID, &i.Row, &i.Released)
+		&i.Format, &i.Suspicion, &i.ReceivedAt, &i.DoneAt, &i.ImportID, &i.Row, &i.Released, &i.RevertedAt)
 	if err != nil {
 		return i, err
 	}
@@ -139,14 +139,19 @@ func SettleIntakes(tx *dbctx.Tx, settled []Settled, now time.Time) {
 var settleIntakes = both(`UPDATE intakes SET status = r.status, lead_id = nullif(r.lead_id, 0), reasons = r.reasons, done_at = $2
 	FROM {r: id bigint, status text, lead_id bigint, reasons jsonb} WHERE intakes.id = r.id`)
 
-// ReleaseIntake puts a quarantined intake back to pending; ErrNotFound if it is not in quarantine.
+// ReleaseIntake puts a quarantined intake back to pending; ErrNotFound if it is not in quarantine, or its import was undone.
 func ReleaseIntake(ctx context.Context, tx *dbctx.Tx, id int64) error {
-	n, err := tx.Exec(ctx, `UPDATE intakes SET status = 'pending', released = true, done_at = NULL
-		WHERE id = $1 AND status = 'quarantined'`, id)
-	if err == nil && n == 0 {
-		return fmt.Errorf("quarantined intake %d: %w", id, ErrNotFound)
+	var importID, row int64
+	err := tx.QueryRow(ctx, `UPDATE intakes SET status = 'pending', released = true, done_at = NULL
+		WHERE id = $1 AND status = 'quarantined' AND reverted_at IS NULL
+		RETURNING coalesce(import_id, 0), coalesce(row_no, 0)`, id).Scan(&importID, &row)
+	if err != nil {
+		return notFound(err, "quarantined intake", id)
 	}
-	return err
+	if importID != 0 {
+		countChunks(tx, chunkCount{ImportID: importID, FirstRow: chunkOf(row), Quarantined: -1})
+	}
+	return nil
 }
 
 // GetIntake returns one intake or ErrNotFound.
@@ -181,4 +186,10 @@ func HasIntakes(ctx context.Context, tx *dbctx.Tx) (bool, error) {
 	var any bool
 	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM intakes)`).Scan(&any)
 	return any, err
+}
+
+// ImportRows returns rows of an import with a verdict, in the order of the file, from the row behind the given one on.
+func ImportRows(ctx context.Context, tx *dbctx.Tx, importID int64, status lead.Verdict, after int64, n int) ([]Intake, error) {
+	return dbctx.All(ctx, tx, scanIntake, `SELECT `+intakeColumns+` FROM intakes i JOIN sources s ON s.id = i.source_id
+		WHERE i.import_id = $1 AND i.row_no > $2 AND i.status = $3 ORDER BY i.row_no `+limit(n), importID, after, string(status))
 }

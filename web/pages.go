@@ -27,6 +27,14 @@ func (s *Server) pages(mux *http.ServeMux) {
 	mux.HandleFunc("GET /failed/jobs/{id}", s.failedJob)
 	mux.HandleFunc("POST /failed/jobs/{id}/retry", s.retryJob)
 	mux.HandleFunc("GET /imports", s.imports)
+	mux.HandleFunc("POST /imports", s.takeUpload)
+	mux.HandleFunc("GET /imports/{id}", s.importPage)
+	mux.HandleFunc("POST /imports/{id}/orders", s.orderImport)
+	mux.HandleFunc("POST /imports/{id}/pause", s.steerImport("paused", schema.PauseImport))
+	mux.HandleFunc("POST /imports/{id}/resume", s.steerImport("resumed", s.queue.StartImport))
+	mux.HandleFunc("POST /imports/{id}/cancel", s.steerImport("cancelled", s.cancelImport))
+	mux.HandleFunc("POST /imports/{id}/revert", s.steerImport("reverting", s.queue.RevertImport))
+	mux.HandleFunc("GET /imports/{id}/rejected.csv", s.rejectedRows)
 	mux.HandleFunc("GET /destinations", s.destinations)
 	mux.HandleFunc("GET /cron", s.cron)
 	mux.HandleFunc("POST /cron/{name}/run", s.runSchedule)
@@ -88,6 +96,14 @@ var notices = map[string]string{
 	"jobs":      "The jobs will run as soon as workers are free.",
 	"release":   "The submission is released and will be processed.",
 	"run":       "The schedule's job is enqueued.",
+	"uploaded":  "The file is here. Nothing is imported before you say so.",
+	"existed":   "The same file came from this source before: this is its import.",
+	"ordered":   "The file is read as you have said.",
+	"started":   "The import has begun.",
+	"paused":    "The import is paused. Rows that were read already are processed.",
+	"resumed":   "The import goes on.",
+	"cancelled": "The import is cancelled. Rows that were read already are kept.",
+	"reverting": "The import is being undone.",
 	"nothing":   "There was nothing to do: it is no longer waiting.",
 }
 

@@ -30,7 +30,7 @@ func TestEveryPageShowsWithAndWithoutData(t *testing.T) {
 		s.sees("/leads?q=lovel", "Ada Lovelace")
 		s.lacks("/leads?q=lovel", "Curie")
 		s.sees("/failed", "erp")
-		for _, path := range []string{"/leads/999", "/leads/x", "/intakes/999", "/nope"} {
+		for _, path := range []string{"/leads/999", "/leads/x", "/intakes/999", "/imports/999", "/imports/999/rejected.csv", "/nope"} {
 			if r := s.get(path); r.status != http.StatusNotFound {
 				t.Errorf("%s = %d, want 404", path, r.status)
 			}
@@ -45,7 +45,8 @@ func TestAViewerOnlyLooks(t *testing.T) {
 		s.fill()
 		s.login("viewer")
 		s.lacks("/leads/1", ">Retry<")
-		for _, path := range []string{"/deliveries/1/retry", "/deliveries/1/delivered", "/intakes/5/release", "/failed/jobs/1/retry", "/cron/purge/run", "/jobs/"} {
+		for _, path := range []string{"/deliveries/1/retry", "/deliveries/1/delivered", "/intakes/5/release", "/failed/jobs/1/retry", "/cron/purge/run", "/jobs/",
+			"/imports", "/imports/1/orders", "/imports/1/pause", "/imports/1/resume", "/imports/1/cancel", "/imports/1/revert"} {
 			if r := s.press(path, nil); r.status != http.StatusForbidden {
 				t.Errorf("a viewer's POST %s = %d, want 403", path, r.status)
 			}

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/leadmill/leadmill/jobs"
 	"github.com/leadmill/leadmill/schema"
 )
 
@@ -51,6 +52,9 @@ var templateFuncs = template.FuncMap{
 	"prose":       prose,
 	"line":        line,
 	"span":        span,
+	"why":         func(reason string) string { return whyKept[reason] },
+	"foundBy":     foundBy,
+	"rowList":     func(title string, rows []jobs.Foreseeing) rowList { return rowList{title, rows} },
 	"undelivered": func(d schema.Delivery, back string) undelivered { return undelivered{d, back} },
 }
 
@@ -86,12 +90,16 @@ func (v view) Tabs() [][2]string {
 
 // show answers with a page, or with why there is none.
 func (s *Server) show(w http.ResponseWriter, v visit, name string, p view) {
+	s.showWith(w, v, http.StatusOK, name, p)
+}
+
+func (s *Server) showWith(w http.ResponseWriter, v visit, status int, name string, p view) {
 	if v.err != nil {
 		s.fail(w, v)
 		return
 	}
 	p.Notice = notices[v.r.URL.Query().Get("notice")]
-	s.render(w, v, http.StatusOK, name, p)
+	s.render(w, v, status, name, p)
 }
 
 // render fills the template before anything is sent, so a page is whole or not there at all.

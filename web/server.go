@@ -19,6 +19,8 @@ type Config struct {
 	Dev     bool             // no log-in is asked; only this machine's own names are served
 	Secure  bool             // cookies are sent over TLS only
 	Metrics *Metrics         // nil: its own
+
+	ImportMaxBytes int64 // of a file that is uploaded; 0 means 512 MiB
 }
 
 // Server answers HTTP. Make it with New.

@@ -27,7 +27,7 @@ func TestPagesTellTheWholeStory(t *testing.T) {
 		s.sees("/intakes/5", "Release it", "casino.example")
 		s.sees("/intakes?status=rejected", "There is neither an e-mail address nor a telephone number")
 		s.sees("/failed", "says 503", "retrying", "parked", "import_file", "/failed/jobs/")
-		s.sees("/imports", "fair.csv", "/intakes?import=1")
+		s.sees("/imports", "fair.csv", "/imports/1", "/intakes?import=1")
 		s.sees("/intakes?import=1", "Only rows of import 1", "row 2")
 		s.sees("/destinations", "crm", "stopped", "410 Gone")
 		s.sees("/cron", "purge", "17 3 * * *", "Run now")

@@ -173,7 +173,7 @@ func enqueueBenchLeads(ctx context.Context, db *dbctx.DB, q *jobs.Queue, n int) 
 		if err != nil {
 			return err
 		}
-		return q.Enqueue(ctx, tx, jobs.ProcessLeads{IntakeIDs: ids, Lane: jobs.Bulk})
+		return q.EnqueueRows(ctx, tx, source.ID, ids)
 	})
 }
 

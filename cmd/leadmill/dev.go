@@ -153,7 +153,7 @@ func (a *app) devOnce(ctx context.Context, db *dbctx.DB, q *jobs.Queue, r *recei
 }
 
 func (a *app) devServe(ctx context.Context, db *dbctx.DB, q *jobs.Queue, r *receiver, m *web.Metrics, key string) error {
-	s, err := web.New(db, q, web.Config{Logger: a.log, Dev: true, Metrics: m})
+	s, err := web.New(db, q, web.Config{Logger: a.log, Dev: true, Metrics: m, ImportMaxBytes: int64(a.settings.ImportMaxBytes)})
 	if err != nil {
 		return err
 	}

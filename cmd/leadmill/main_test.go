@@ -284,7 +284,7 @@ func TestImportFollowsToTheVerdictsAndWritesTheRejectedRows(t *testing.T) {
 	}
 	dry := decode[dryResult](t, leadmill(t, on(url), "", "import", path, "--dry-run", "--json").want(t, exitDone))
 	want := schema.Counts{Rows: 3, Accepted: 1, Duplicate: 1, Rejected: 1}
-	if dry.Counts != want || dry.Columns["E-Mail"] != "email" || len(dry.Problems) != 1 || dry.Problems[0].Code != "no_at" {
+	if dry.Counts != want || dry.Columns[0].Field != "email" || len(dry.Problems) != 1 || dry.Problems[0].Code != "no_at" {
 		t.Errorf("dry run = %+v, want %+v and the problem of row 3", dry, want)
 	}
 	first := decode[imported](t, leadmill(t, on(url), "", "import", path, "--source", "fair", "--wait", "--json").want(t, exitPartial))
@@ -295,7 +295,7 @@ func TestImportFollowsToTheVerdictsAndWritesTheRejectedRows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := string(rejected), "E-Mail,Vorname,Nachname,rejected_because\n'=nowhere,\"Grace \"\"x\"\"\",Hopper,The e-mail address has no @.\n"; got != want {
+	if got, want := string(rejected), "\ufeffE-Mail,Vorname,Nachname,rejected_because\n'=nowhere,\"Grace \"\"x\"\"\",Hopper,The e-mail address has no @.\n"; got != want {
 		t.Errorf("rejected rows:\n%s\nwant:\n%s", got, want)
 	}
 	again := decode[imported](t, leadmill(t, on(url), "", "import", path, "--source", "fair", "--json").want(t, exitPartial))

@@ -16,6 +16,7 @@ type painter struct {
 	terminal bool
 	began    time.Time
 	last     time.Time
+	first    *schema.Import // as it was when this began: it may have been under way for long
 }
 
 func newPainter(w io.Writer) *painter {
@@ -25,31 +26,53 @@ func newPainter(w io.Writer) *painter {
 const plainEvery = 5 * time.Second
 
 func (p *painter) paint(m schema.Import) {
+	if p.first == nil {
+		p.first = &m
+	}
 	if !p.terminal && time.Since(p.last) < plainEvery {
 		return
 	}
 	p.last = time.Now()
 	if p.terminal {
-		fmt.Fprintf(p.w, "\r\x1b[K%s %s", bar(m), p.line(m))
+		fmt.Fprint(p.w, "\r\x1b[K", cut(bar(m)+" "+p.line(m), lineWidth-1))
 		return
 	}
 	fmt.Fprintln(p.w, p.line(m))
 }
 
 func (p *painter) line(m schema.Import) string {
-	done := m.Counts.Rows - m.Counts.Pending
-	rate := float64(done) / max(time.Since(p.began).Seconds(), 0.001)
-	return fmt.Sprintf("%d of %d rows, %.0f/s, %d new, %d known, %d rejected",
-		done, m.Rows, rate, m.Counts.Accepted, m.Counts.Duplicate, m.Counts.Rejected)
+	if m.State == schema.ImportReverting || m.State == schema.ImportReverted {
+		return fmt.Sprintf("%d of %d rows undone", m.Undone, m.Rows)
+	}
+	took := max(time.Since(p.began), time.Millisecond)
+	line := fmt.Sprintf("%d of %s rows, %.0f/s", m.Processed(), rowsOf(m), float64(m.Processed()-p.first.Processed())/took.Seconds())
+	if left := p.left(m, took); left > 0 {
+		line += ", " + left.String() + " left"
+	}
+	return line + fmt.Sprintf(", %d new, %d known, %d rejected", m.Counts.Accepted, m.Counts.Duplicate, m.Counts.Rejected)
 }
 
-// bar is twelve characters; how long the file is shows only when it has been read.
+// rowsOf is how many rows the file has, as far as that is known.
+func rowsOf(m schema.Import) string {
+	if m.Total < 0 {
+		return fmt.Sprintf("%d+", m.Rows)
+	}
+	return fmt.Sprint(m.Total)
+}
+
+// left is how long the rest will take if it goes on as it went; 0 if that cannot be said.
+func (p *painter) left(m schema.Import, took time.Duration) time.Duration {
+	did := m.Fraction() - p.first.Fraction()
+	if did <= 0 || m.Fraction() >= 1 {
+		return 0
+	}
+	return max(time.Second, time.Duration(float64(took)*(1-m.Fraction())/did).Round(time.Second))
+}
+
+// bar is twelve characters.
 func bar(m schema.Import) string {
 	const width = 12
-	full := 0
-	if m.State == schema.ImportDone && m.Rows > 0 {
-		full = int(width * (m.Counts.Rows - m.Counts.Pending) / m.Rows)
-	}
+	full := int(width * m.Fraction())
 	return "[" + strings.Repeat("#", full) + strings.Repeat(".", width-full) + "]"
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 func TestProgressIsPaintedOnATerminalAndPlainElsewhere(t *testing.T) {
-	m := schema.Import{State: schema.ImportDone, Rows: 200, Counts: schema.Counts{Rows: 200, Pending: 100, Accepted: 80, Duplicate: 15, Rejected: 5}}
+	m := schema.Import{State: schema.ImportDone, Rows: 200, Total: 200, Counts: schema.Counts{Rows: 200, Pending: 100, Accepted: 80, Duplicate: 15, Rejected: 5}}
 	var out bytes.Buffer
 	p := newPainter(&out)
 	p.paint(m)

@@ -16,20 +16,21 @@ import (
 // settings come from flags over the environment over .env over the defaults here.
 type settings struct {
 	DatabaseURL     string        `env:"DATABASE_URL" envDefault:"sqlite:///./leads.db" secret:"url"`
-	PoolSize        int           `env:"DB_POOL_SIZE" envDefault:"20"`        // connections kept open
-	MaxOverflow     int           `env:"DB_MAX_OVERFLOW" envDefault:"40"`     // more at the peak
-	PoolRecycle     int           `env:"DB_POOL_RECYCLE" envDefault:"3600"`   // seconds
-	PoolPrePing     bool          `env:"DB_POOL_PRE_PING" envDefault:"true"`  //
-	ConnectAttempts int           `env:"DB_CONNECT_ATTEMPTS" envDefault:"5"`  //
-	ConnectDelay    time.Duration `env:"DB_CONNECT_DELAY" envDefault:"2s"`    //
-	Debug           bool          `env:"DEBUG" envDefault:"false"`            // log every statement
-	LogLevel        string        `env:"LOG_LEVEL" envDefault:"info"`         //
-	LogFormat       string        `env:"LOG_FORMAT" envDefault:"auto"`        // json, console, or auto: console on a terminal
-	Addr            string        `env:"ADDR"`                                // of web; host:port
-	Port            string        `env:"PORT"`                                // of web, on all addresses, where ADDR is not set
-	WorkerHTTPAddr  string        `env:"WORKER_HTTP_ADDR"`                    // health and metrics of worker; "" none
-	Concurrency     int           `env:"WORKER_CONCURRENCY" envDefault:"0"`   // jobs at once; 0: as many as suit the database
-	InsecureCookies bool          `env:"INSECURE_COOKIES" envDefault:"false"` // log-in over plain HTTP
+	PoolSize        int           `env:"DB_POOL_SIZE" envDefault:"20"`            // connections kept open
+	MaxOverflow     int           `env:"DB_MAX_OVERFLOW" envDefault:"40"`         // more at the peak
+	PoolRecycle     int           `env:"DB_POOL_RECYCLE" envDefault:"3600"`       // seconds
+	PoolPrePing     bool          `env:"DB_POOL_PRE_PING" envDefault:"true"`      //
+	ConnectAttempts int           `env:"DB_CONNECT_ATTEMPTS" envDefault:"5"`      //
+	ConnectDelay    time.Duration `env:"DB_CONNECT_DELAY" envDefault:"2s"`        //
+	Debug           bool          `env:"DEBUG" envDefault:"false"`                // log every statement
+	LogLevel        string        `env:"LOG_LEVEL" envDefault:"info"`             //
+	LogFormat       string        `env:"LOG_FORMAT" envDefault:"auto"`            // json, console, or auto: console on a terminal
+	Addr            string        `env:"ADDR"`                                    // of web; host:port
+	Port            string        `env:"PORT"`                                    // of web, on all addresses, where ADDR is not set
+	WorkerHTTPAddr  string        `env:"WORKER_HTTP_ADDR"`                        // health and metrics of worker; "" none
+	Concurrency     int           `env:"WORKER_CONCURRENCY" envDefault:"0"`       // jobs at once; 0: as many as suit the database
+	ImportMaxBytes  int           `env:"IMPORT_MAX_BYTES" envDefault:"536870912"` // of a file that is uploaded to web
+	InsecureCookies bool          `env:"INSECURE_COOKIES" envDefault:"false"`     // log-in over plain HTTP
 }
 
 // load reads the settings and makes the log.
@@ -114,6 +115,7 @@ func (s settings) check() error {
 		atLeast("DB_POOL_SIZE", s.PoolSize, 1), atLeast("DB_MAX_OVERFLOW", s.MaxOverflow, 0),
 		atLeast("DB_POOL_RECYCLE", s.PoolRecycle, 1), atLeast("DB_CONNECT_ATTEMPTS", s.ConnectAttempts, 1),
 		atLeast("WORKER_CONCURRENCY", s.Concurrency, 0),
+		atLeast("IMPORT_MAX_BYTES", s.ImportMaxBytes, 1),
 	)
 }
 

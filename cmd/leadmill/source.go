@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,14 +34,10 @@ func (a *app) sourceCommand() *cobra.Command {
 	return group("source", "Where leads come from", "  leadmill source add web-form", add, list, rotate)
 }
 
-// longestName is the most characters of the name of a source or a destination.
-const longestName = 100
-
 // checkName takes what fits into a URL and a log.
 func checkName(name string) error {
-	plain := !strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`/?#%"`, r) })
-	if name == "" || len(name) > longestName || !plain {
-		return usagef("a name is 1 to %d letters, digits and signs without blanks and slashes", longestName)
+	if !jobs.ValidName(name) {
+		return usagef("a name is 1 to %d letters, digits and signs without blanks and slashes", jobs.LongestName)
 	}
 	return nil
 }

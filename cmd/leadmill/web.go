@@ -37,7 +37,7 @@ func (a *app) web(ctx context.Context) (err error) {
 		return err
 	}
 	defer closeSoon(q.Close)
-	s, err := web.New(db, q, web.Config{Logger: a.log, Secure: !a.settings.InsecureCookies})
+	s, err := web.New(db, q, web.Config{Logger: a.log, Secure: !a.settings.InsecureCookies, ImportMaxBytes: int64(a.settings.ImportMaxBytes)})
 	if err != nil {
 		return err
 	}
