@@ -38,7 +38,9 @@ var claimKeys = columns(`INSERT INTO lead_keys (key, lead_id)
 func scanClaim(row dbctx.Scanner) (c KeyClaim, err error) { return c, row.Scan(&c.Key, &c.LeadID) }
 
 // GiveKeys hands claimed keys to the leads they turned out to belong to.
-func GiveKeys(tx *dbctx.Tx, claims []KeyClaim) { tx.Queue(giveKeys.on(tx), giveKeys.args(tx, claims)...) }
+func GiveKeys(tx *dbctx.Tx, claims []KeyClaim) {
+	tx.Queue(giveKeys.on(tx), giveKeys.args(tx, claims)...)
+}
 
 var giveKeys = columns(`UPDATE lead_keys SET lead_id = r.lead_id FROM {r: key text, lead_id bigint}
 	WHERE lead_keys.key = r.key`)
