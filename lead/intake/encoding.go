@@ -157,6 +157,3 @@ func openText(in *bufio.Reader, ordered string, found charset) (io.Reader, chars
 	text, err := found.decoder(in)
 	return text, found, err
 }
-
-// eightBit is the encoding of one byte per character.
-func eightBit([]byte) string { return "windows-1252" }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -179,14 +180,14 @@ func (s *scanner) quoted(i int) int {
 
 // behind passes blanks between a closing quote and what ends the cell.
 func (s *scanner) behind(i int) int {
-	if next := s.blanks(i); s.ends0(next) {
+	if next := s.blanks(i); s.endsCell(next) {
 		return next
 	}
 	return i
 }
 
-// ends0 says that a cell ends at i.
-func (s *scanner) ends0(i int) bool {
+// endsCell says that a cell ends at i.
+func (s *scanner) endsCell(i int) bool {
 	c, ok := s.peek(i)
 	return !ok || c == s.delimiter || c == '\n' || c == '\r'
 }
@@ -196,7 +197,7 @@ func (s *scanner) closes(i int) bool {
 	if s.closing > i {
 		return false
 	}
-	if s.ends0(s.blanks(i + 1)) {
+	if s.endsCell(s.blanks(i + 1)) {
 		return true
 	}
 	for next := i + 1; ; next++ {
@@ -204,7 +205,7 @@ func (s *scanner) closes(i int) bool {
 		switch {
 		case !ok || c == '\n' || c == '\r':
 			return true
-		case c == s.quote && s.ends0(s.blanks(next+1)):
+		case c == s.quote && s.endsCell(s.blanks(next+1)):
 			s.closing = next
 			return false
 		}
@@ -212,7 +213,7 @@ func (s *scanner) closes(i int) bool {
 }
 
 func (s *scanner) blank() bool {
-	return len(bytes.TrimFunc(s.text, func(r rune) bool { return r == 0 || isSpace(r) })) == 0
+	return len(bytes.TrimFunc(s.text, func(r rune) bool { return r == 0 || unicode.IsSpace(r) })) == 0
 }
 
 // cells are valid UTF-8 without NUL: what is neither became U+FFFD, or is left out.
