@@ -64,20 +64,24 @@ func eightBit(b []byte) string {
 	return experienced(cells, best)
 }
 
-// experienced is the one of several encodings that chardet finds likeliest, else the first.
+// twins are encodings that chardet names and their kin that Windows saves.
+var twins = map[string]string{
+	"iso-8859-7": "windows-1253", "iso-8859-8": "windows-1255", "iso-8859-8-i": "windows-1255", "iso-8859-9": "windows-1254",
+}
+
+// experienced is the one of several encodings that chardet finds likeliest; of equals the first, for chardet gives its
+// guesses in another order every time.
 func experienced(cells []byte, among []string) string {
-	twins := map[string]string{"iso-8859-7": "windows-1253", "iso-8859-8": "windows-1255", "iso-8859-8-i": "windows-1255", "iso-8859-9": "windows-1254"}
+	sure := map[string]int{}
 	guesses, _ := chardet.NewTextDetector().DetectAll(cells) // none is an error
 	for _, g := range guesses {
 		name := strings.ToLower(g.Charset)
 		if twin := twins[name]; twin != "" {
 			name = twin
 		}
-		if slices.Contains(among, name) {
-			return name
-		}
+		sure[name] = max(sure[name], g.Confidence)
 	}
-	return among[0]
+	return slices.MaxFunc(among, func(a, b string) int { return sure[a] - sure[b] })
 }
 
 // oddCells are the cells that are not plain ASCII, a line for each.

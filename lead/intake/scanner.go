@@ -216,7 +216,8 @@ func (s *scanner) blank() bool {
 	return len(bytes.TrimFunc(s.text, func(r rune) bool { return r == 0 || unicode.IsSpace(r) })) == 0
 }
 
-// cells are valid UTF-8 without NUL: what is neither became U+FFFD, or is left out.
+// cells are valid UTF-8 without NUL: what is neither became U+FFFD, or is left out. Apostrophes that Safe put in are taken
+// off.
 func (s *scanner) cells() []string {
 	all, cells, from := string(s.text), make([]string, len(s.ends)), 0
 	damaged := !utf8.ValidString(all) || strings.IndexByte(all, 0) >= 0
@@ -225,6 +226,7 @@ func (s *scanner) cells() []string {
 		if damaged {
 			cells[i] = clean(strings.ToValidUTF8(cells[i], "\uFFFD"))
 		}
+		cells[i] = bare(cells[i])
 		from = end
 	}
 	return cells
