@@ -115,20 +115,30 @@ func (s *scanner) blanks(i int) int {
 
 // bare takes the text from i to the delimiter or the end of the line, which ends the cell.
 func (s *scanner) bare(i int) (next int, more bool) {
-	for from := i; ; i++ {
-		c, ok := s.peek(i)
-		if ok && c != s.delimiter && c != '\n' && c != '\r' {
-			continue
+	end := s.cellEnd(i)
+	s.text = append(s.text, s.buf[s.at+i:s.at+end]...)
+	s.ends = append(s.ends, len(s.text))
+	switch c, ok := s.peek(end); {
+	case !ok:
+		return end, false
+	case c == s.delimiter:
+		return end + 1, true
+	}
+	return s.lineEnd(end), false
+}
+
+// cellEnd is where a cell without quotes ends that goes on at i.
+func (s *scanner) cellEnd(i int) int {
+	for {
+		for n, c := range s.buf[s.at+i : s.end] {
+			if c == s.delimiter || c == '\n' || c == '\r' {
+				return i + n
+			}
 		}
-		s.text = append(s.text, s.buf[s.at+from:s.at+i]...)
-		s.ends = append(s.ends, len(s.text))
-		switch {
-		case !ok:
-			return i, false
-		case c == s.delimiter:
-			return i + 1, true
+		i = s.end - s.at
+		if _, ok := s.peek(i); !ok {
+			return i
 		}
-		return s.lineEnd(i), false
 	}
 }
 
@@ -152,18 +162,17 @@ func (s *scanner) quoted(i int) int {
 	from := i
 	take := func() { s.text = append(s.text, s.buf[s.at+from:s.at+i]...) }
 	for {
+		i = s.quotedEnd(i)
 		c, ok := s.peek(i)
 		switch {
 		case !ok:
 			s.problem = fmt.Errorf("%w: line %d opens a quotation mark that is never closed", ErrFile, s.start)
 			return i
-		case c == '\n' || c == '\r':
+		case c != s.quote:
 			take()
 			s.text = append(s.text, '\n')
 			i = s.lineEnd(i)
 			from = i
-		case c != s.quote:
-			i++
 		case s.is(i+1, s.quote):
 			i++
 			take() // one of the two
@@ -174,6 +183,21 @@ func (s *scanner) quoted(i int) int {
 			return s.behind(i + 1)
 		default: // one that was not doubled
 			i++
+		}
+	}
+}
+
+// quotedEnd is where the next quote or line end stands, from i on.
+func (s *scanner) quotedEnd(i int) int {
+	for {
+		for n, c := range s.buf[s.at+i : s.end] {
+			if c == s.quote || c == '\n' || c == '\r' {
+				return i + n
+			}
+		}
+		i = s.end - s.at
+		if _, ok := s.peek(i); !ok {
+			return i
 		}
 	}
 }
