@@ -100,7 +100,7 @@ func TestBombsOfTextAreRefusedWithinTheMemoryOfARow(t *testing.T) {
 	for name, f := range map[string]*endless{
 		"a line of a gigabyte":      {start: "email,x\n", piece: "x"},
 		"only a line of a gigabyte": {piece: "x"},
-		"a quote that never closes": {start: "email,x\n\"", piece: "a@b.c,1\n"},
+		"a quote that never closes": {start: "email,x\n\"", piece: "x\n"},
 		"a million columns":         {start: "email,x\n", piece: "x,"},
 		"a million column names":    {piece: "x,"},
 		"quotes in one line":        {start: "email,x\n", piece: `"a`},

@@ -100,8 +100,8 @@ func partName(name string) string {
 	return strings.ToLower(strings.TrimPrefix(strings.ReplaceAll(name, `\`, "/"), "/"))
 }
 
-// others are archives that are no workbook of ours, by a part that they have.
-var others = []struct{ part, says string }{
+// packedOthers are archives that are no workbook of ours, by a part that they have.
+var packedOthers = []struct{ part, says string }{
 	{"xl/workbook.bin", "it is a binary workbook (.xlsb); save it as .xlsx or CSV"},
 	{"word/document.xml", "it is a text document; save the table in it as .xlsx or CSV"},
 	{"ppt/presentation.xml", "it is a presentation; save the table in it as .xlsx or CSV"},
@@ -114,7 +114,7 @@ func (w *workbook) refuseOthers() error {
 	if w.parts["xl/workbook.xml"] != nil || w.parts["_rels/.rels"] != nil && w.parts["[content_types].xml"] != nil && w.mainPart() != "" {
 		return nil
 	}
-	for _, o := range others {
+	for _, o := range packedOthers {
 		if w.parts[o.part] != nil {
 			return fmt.Errorf("%w: %s", ErrFile, o.says)
 		}

@@ -229,3 +229,8 @@ func TestAHeaderOfTwoRowsIsReadAsOne(t *testing.T) {
 		t.Errorf("table = %s", got)
 	}
 }
+
+// workbookOf is one of a single sheet.
+func workbookOf(t testing.TB, rows ...[]any) []byte {
+	return workbook(t, func(f *excelize.File) { rowsOf(t, f, "Sheet1", rows...) })
+}
