@@ -35,10 +35,10 @@ func (c *columns) nearName(i int) guess {
 	name := strings.Fields(fold(c.header[i]))
 	core := slices.DeleteFunc(slices.Clone(name), func(w string) bool { return neutral[w] })
 	if g.field = Canonical(strings.Join(core, " ")); g.field == "" {
-		g.field, g.confidence = mistyped(name), sureTypo
+		g.field, g.confidence = misspelt(name), sureTypo
 	}
 	if g.field == "" {
-		g.field = mistyped(core)
+		g.field = misspelt(core)
 	}
 	if g.field == "consent" || g.field != "" && c.contradicts(i, g.field) {
 		return guess{}
@@ -46,9 +46,9 @@ func (c *columns) nearName(i int) guess {
 	return g
 }
 
-// mistyped is the field that has a name of as many words, each the same or with few letters wrong; "" if none or
+// misspelt is the field that has a name of as many words, each the same or with few letters wrong; "" if none or
 // several have.
-func mistyped(name []string) string {
+func misspelt(name []string) string {
 	found := map[string]bool{}
 	for spelled, field := range fieldOf {
 		if alike(name, strings.Fields(spelled)) {
