@@ -211,7 +211,10 @@ func TestWhatCannotBeTakenIsNamed(t *testing.T) {
 		c.do("POST", "/hooks/google/form", "", "lead_id=1").is(t, "a form", http.StatusBadRequest)
 		c.do("POST", "/hooks/google/form", "", "{\"a\":\"\xff\"}").is(t, "no UTF-8", http.StatusBadRequest)
 		c.do("POST", "/hooks/google/form", "", large).is(t, "large", http.StatusRequestEntityTooLarge)
-		c.do("GET", "/hooks/google/form", "", "").is(t, "GET", http.StatusNotFound)
+		c.do("GET", "/hooks/google/form", "", "").is(t, "GET", http.StatusMethodNotAllowed)
+		if r := c.do("PUT", "/hooks/meta/form", "", "{}"); r.status != http.StatusMethodNotAllowed || r.header.Get("Allow") != "GET, POST" {
+			t.Errorf("PUT = %d, allowed are %s", r.status, r.header.Get("Allow"))
+		}
 		c.do("POST", "/hooks/other/form", "", "{}").is(t, "another kind", http.StatusNotFound)
 		metaPost("leadgen_id=1").is(t, "a form of Meta", http.StatusBadRequest)
 		metaPost(large).is(t, "large of Meta", http.StatusRequestEntityTooLarge)
