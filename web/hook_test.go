@@ -147,6 +147,18 @@ func TestALeadOfGoogleIsTakenOnceAndOwned(t *testing.T) {
 	})
 }
 
+func TestWhatNoDatabaseHoldsIsNoReasonToGetStuck(t *testing.T) {
+	hookDatabases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		c := newHooks(t, db, "")
+		odd := strings.Replace(googleBody("lead1", googleKey), "9007199254740993", `1e999999,"nul":"a\u0000b","half":"\ud800"`, 1)
+		c.do("POST", "/hooks/google/form", "", odd).is(t, "google", http.StatusOK)
+		c.work()
+		if in := c.only(); in.Status != "accepted" || c.leadOf(in).Extra["form_id"] != "1e999999" {
+			t.Errorf("intake = %+v, want it accepted", in)
+		}
+	})
+}
+
 func TestTestsAreTakenAndGoNoFurther(t *testing.T) {
 	hookDatabases.Each(t, func(t *testing.T, db *dbctx.DB) {
 		c := newHooks(t, db, "")
