@@ -89,3 +89,18 @@ func replayed(w http.ResponseWriter, repeated bool) {
 		w.Header().Set("Idempotency-Replayed", "true")
 	}
 }
+
+// noSuchHook answers for other kinds and wrong methods.
+func (s *Server) noSuchHook(w http.ResponseWriter, r *http.Request) {
+	allow := "POST"
+	switch r.PathValue("kind") {
+	case hook.Meta:
+		allow = "GET, POST"
+	case hook.Google, hook.Standard:
+	default:
+		s.noSuchCall(w, r)
+		return
+	}
+	w.Header().Set("Allow", allow)
+	writeProblem(w, newProblem(http.StatusMethodNotAllowed, "want "+strings.ReplaceAll(allow, ", ", " or ")))
+}

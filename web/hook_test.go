@@ -134,6 +134,18 @@ func TestALeadOfGoogleIsTakenOnceAndOwned(t *testing.T) {
 	})
 }
 
+func TestWhatNoDatabaseHoldsIsNoReasonToGetStuck(t *testing.T) {
+	hookDatabases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		c := newHooks(t, db, "")
+		odd := strings.Replace(googleBody("lead1", googleKey), "9007199254740993", `1e999999,"nul":"a\u0000b","half":"\ud800"`, 1)
+		c.do("POST", "/hooks/google/form", "", odd).is(t, "google", http.StatusOK)
+		c.work()
+		if in := c.only(); in.Status != "accepted" || c.leadOf(in).Extra["form_id"] != "1e999999" {
+			t.Errorf("intake = %+v, want it accepted", in)
+		}
+	})
+}
+
 func TestTestsAreTakenAndGoNoFurther(t *testing.T) {
 	hookDatabases.Each(t, func(t *testing.T, db *dbctx.DB) {
 		c := newHooks(t, db, "")
@@ -198,7 +210,10 @@ func TestWhatCannotBeTakenIsNamed(t *testing.T) {
 		c.do("POST", "/hooks/google/form", "", "lead_id=1").is(t, "a form", http.StatusBadRequest)
 		c.do("POST", "/hooks/google/form", "", "{\"a\":\"\xff\"}").is(t, "no UTF-8", http.StatusBadRequest)
 		c.do("POST", "/hooks/google/form", "", large).is(t, "large", http.StatusRequestEntityTooLarge)
-		c.do("GET", "/hooks/google/form", "", "").is(t, "GET", http.StatusNotFound)
+		c.do("GET", "/hooks/google/form", "", "").is(t, "GET", http.StatusMethodNotAllowed)
+		if r := c.do("PUT", "/hooks/meta/form", "", "{}"); r.status != http.StatusMethodNotAllowed || r.header.Get("Allow") != "GET, POST" {
+			t.Errorf("PUT = %d, allowed are %s", r.status, r.header.Get("Allow"))
+		}
 		c.do("POST", "/hooks/other/form", "", "{}").is(t, "another kind", http.StatusNotFound)
 		metaPost("leadgen_id=1").is(t, "a form of Meta", http.StatusBadRequest)
 		metaPost(large).is(t, "large of Meta", http.StatusRequestEntityTooLarge)

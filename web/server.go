@@ -75,6 +75,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /hooks/meta/{source}", s.verifyMeta)
 	mux.HandleFunc("POST /hooks/meta/{source}", s.takeMeta)
 	mux.HandleFunc("POST /hooks/standard/{source}", s.takeStandard)
+	mux.HandleFunc("/hooks/{kind}/{source}", s.noSuchHook)
 	mux.HandleFunc("/hooks/", s.noSuchCall)
 	mux.HandleFunc("GET /openapi.json", serveOpenAPI)
 	mux.HandleFunc("GET /docs", s.docs)

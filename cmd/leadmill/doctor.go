@@ -108,6 +108,7 @@ func (c *checkup) database(ctx context.Context, processes settings) {
 		c.fine("migrations", "all are applied")
 		c.contents(ctx, db)
 		c.workers(ctx, db)
+		c.hooks(ctx, db)
 	}
 }
 

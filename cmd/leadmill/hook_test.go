@@ -12,21 +12,26 @@ import (
 	"github.com/leadmill/leadmill/schema"
 )
 
-// stored returns a hook as the database has it.
-func stored(t *testing.T, url, kind, source string) (h schema.Hook) {
+// inDatabase runs fn in a scope of its own.
+func inDatabase(t *testing.T, url string, fn func(ctx context.Context, tx *dbctx.Tx) error) {
 	t.Helper()
 	db, err := dbctx.Open(t.Context(), url, dbctx.Pool{Size: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	err = dbctx.Run(t.Context(), db, func(ctx context.Context, tx *dbctx.Tx) (err error) {
+	if err := dbctx.Run(t.Context(), db, fn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// stored returns a hook as the database has it.
+func stored(t *testing.T, url, kind, source string) (h schema.Hook) {
+	t.Helper()
+	inDatabase(t, url, func(ctx context.Context, tx *dbctx.Tx) (err error) {
 		h, err = schema.HookOf(ctx, tx, kind, source)
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	return h
 }
 
@@ -92,6 +97,27 @@ func TestAHookRotatesWithAnOverlap(t *testing.T) {
 		leadmill(t, env, "", "hook", "remove", "meta", "shop").want(t, exitDone)
 		leadmill(t, env, "", "hook", "remove", "meta", "shop").want(t, exitNotFound)
 		leadmill(t, env, "", "hook", "rotate", "meta", "shop").want(t, exitNotFound)
+	})
+}
+
+func TestAHookThatCanFetchNothingIsSaidToBeIll(t *testing.T) {
+	eachURL(t, func(t *testing.T, url string) {
+		env := append(on(url), "META_APP_SECRET=app", "META_ACCESS_TOKEN=old-token")
+		leadmill(t, env, "", "hook", "add", "meta", "ads").want(t, exitDone)
+		h := stored(t, url, "meta", "ads")
+		inDatabase(t, url, func(_ context.Context, tx *dbctx.Tx) error {
+			schema.FlagHook(tx, h.SourceID, "meta", "the access token has expired")
+			return nil
+		})
+		for _, command := range []string{"doctor", "hook list"} {
+			if r := leadmill(t, env, "", strings.Fields(command)...); !strings.Contains(r.stdout, "the access token has expired") {
+				t.Errorf("%s says %s", command, r.stdout)
+			}
+		}
+		leadmill(t, env, "", "hook", "rotate", "meta", "ads").want(t, exitDone)
+		if r := leadmill(t, env, "", "hook", "list").want(t, exitDone); strings.Contains(r.stdout, "expired") {
+			t.Errorf("behind the cure, hook list says %s", r.stdout)
+		}
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/leadmill/leadmill/lead"
@@ -187,11 +188,15 @@ func asText(field string, v any) (string, bool) {
 	return "", false
 }
 
-// storable takes NUL out of texts: PostgreSQL's jsonb refuses it.
+// storable takes NUL out of texts, and makes texts of numbers that no number can hold: PostgreSQL's jsonb refuses both.
 func storable(v any) any {
 	switch v := v.(type) {
 	case string:
 		return clean(v)
+	case json.Number:
+		if endless(v.String()) {
+			return v.String()
+		}
 	case []any:
 		for i := range v {
 			v[i] = storable(v[i])
@@ -205,6 +210,18 @@ func storable(v any) any {
 		return kept
 	}
 	return v
+}
+
+// mostDigits of a number, written out: what a float can hold at its largest.
+const mostDigits = 308
+
+func endless(number string) bool {
+	mantissa, exponent, _ := strings.Cut(strings.ToLower(number), "e")
+	if exponent == "" {
+		exponent = "0"
+	}
+	e, err := strconv.Atoi(exponent)
+	return err != nil || len(mantissa)+max(e, -e) > mostDigits
 }
 
 func clean(s string) string { return strings.ReplaceAll(s, "\x00", "") }
