@@ -181,7 +181,7 @@ func TestALeadFromSQLAlchemyFollowsItsSession(t *testing.T) {
 	})
 	var printed [2]string
 	for i := range printed {
-		out, complaints, code := runSnippet(t, interpreter, reference.SQL.File, "DATABASE_URL="+url)
+		out, complaints, code := runSnippet(t, interpreter, reference.SQL.File, "DATABASE_URL="+url+"?options=-c%20role%3Dleadmill_producer")
 		if printed[i] = strings.TrimSpace(out); code != 0 {
 			t.Fatalf("run %d ends with %d: %s", i+1, code, complaints)
 		}
