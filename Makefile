@@ -25,6 +25,7 @@ bench: ## against what PostgreSQL itself allows, in ROUNDS; from enqueue to star
 	go test -run '^$$' -bench ScopeByHand -benchtime $(ROUNDS)x ./dbctx
 	go test -run '^$$' -bench EmptyScope ./dbctx
 	go test -run '^$$' -bench Pickup -benchtime 1000x ./jobs
+	go test -run '^$$' -bench LeadsFromSQL -benchtime $(ROUNDS)x ./jobs
 	go test -run '^$$' -bench FromPostToDelivered -benchtime 300x .
 
 fuzz: ## every fuzz test for FUZZTIME

@@ -29,6 +29,11 @@ type docsCall struct {
 	*apiCall
 }
 
+// Shared are the answers that other calls give too: errors, which the page describes once.
+func (c docsCall) Shared() ordered[apiResponse] {
+	return slices.DeleteFunc(slices.Clone(c.Responses), func(r member[apiResponse]) bool { return r.Value.Ref == "" })
+}
+
 // snippet is a program that sends a lead.
 type snippet struct{ Language, File, Text string }
 
@@ -82,8 +87,9 @@ func (d *apiDocument) resolve(c *apiCall) {
 	}
 	for i := range c.Responses {
 		r := &c.Responses[i].Value
-		if r.Ref != "" {
-			*r = d.Components.Responses.follow(r.Ref)
+		if ref := r.Ref; ref != "" {
+			*r = d.Components.Responses.follow(ref)
+			r.Ref = ref // the page describes it once
 		}
 		r.Headers = slices.Clone(r.Headers)
 		for i, h := range r.Headers {
@@ -108,8 +114,11 @@ func (d *apiDocument) callsOf(tag string) (calls []docsCall) {
 	return calls
 }
 
-// Samples are the examples of a body: its own, or those of its schema.
-func (d *apiDocument) Samples(m apiMedia) (samples []apiExample) {
+// Samples are the examples of a body that is JSON or text: its own, or those of its schema.
+func (d *apiDocument) Samples(kind string, m apiMedia) (samples []apiExample) {
+	if strings.Contains(kind, "form") {
+		return nil
+	}
 	for _, e := range m.Examples {
 		samples = append(samples, e.Value)
 	}
@@ -136,6 +145,9 @@ func (e apiExample) Text() string {
 
 // Name is the schema that a reference means.
 func (s *apiSchema) Name() string { return lastOf(s.Ref) }
+
+// Shared is the name that several calls refer to an answer by; "" if it is one call's own.
+func (r apiResponse) Shared() string { return lastOf(r.Ref) }
 
 // Choice is what it may be one of.
 func (s *apiSchema) Choice() []*apiSchema { return append(s.OneOf, s.AnyOf...) }

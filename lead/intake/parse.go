@@ -23,8 +23,9 @@ var ErrObject = errors.New("want one JSON object")
 // Parse reads a payload, a JSON object, into the fields of a lead. What a key means is said by the mapping, and where
 // that is silent by its name. Of several keys that mean the same field a mapped one counts before the others, then the
 // plainest that is not empty, and the others go to Extra with everything else; numbers stay as they are
-// written. A key that begins with _ is an instruction to us and dropped, unless it is mapped. A field of a wrong type is a Reason with code mistyped and is kept in Extra. Anything but an object
-// within the limits is a Reason with code malformed.
+// written. A key that begins with _ is an instruction to us and dropped, unless it is mapped. A field of a wrong type
+// is a Reason with code mistyped and is kept in Extra. Anything but an object within the limits is a Reason with code
+// malformed.
 func Parse(payload []byte, m Mapping) (lead.Submission, []lead.Reason) {
 	members, err := Decode(payload)
 	if err != nil {
