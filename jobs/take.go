@@ -19,7 +19,7 @@ func (q *Queue) Take(ctx context.Context, tx *dbctx.Tx, in schema.NewIntake) (id
 	if err != nil || replayed {
 		return id, replayed, err
 	}
-	return id, false, q.Enqueue(ctx, tx, ProcessLeads{IntakeIDs: []int64{id}})
+	return id, false, q.enqueueOne(ctx, tx, ProcessLeads{IntakeIDs: []int64{id}})
 }
 
 // liveBatch is how many submissions may come together and still be worked as if a person waited.
