@@ -38,6 +38,7 @@ type Queue struct {
 	gates   *gates
 	heart   *heart
 	running running
+	wakes   wakes
 	started bool
 
 	kinds      []string      // of job that this release knows
@@ -119,7 +120,7 @@ func (q *Queue) config() (*river.Config, error) {
 		Queues:  queues,
 		Workers: q.workers,
 		// The cooldown of the client bounds how often inserts notify; that of a queue how often it fetches.
-		FetchCooldown:               time.Millisecond,
+		FetchCooldown:               wakePause,
 		FetchPollInterval:           200 * time.Millisecond,
 		FetchOnlyKnownKinds:         true,
 		PollOnly:                    q.db.Pooled(), // nobody listens through a pooler

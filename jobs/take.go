@@ -20,7 +20,7 @@ func (q *Queue) Take(ctx context.Context, tx *dbctx.Tx, in schema.NewIntake) (id
 	if err != nil || replayed {
 		return id, replayed, err
 	}
-	return id, false, q.Enqueue(ctx, tx, ProcessLeads{IntakeIDs: []int64{id}})
+	return id, false, q.enqueueOne(ctx, tx, ProcessLeads{IntakeIDs: []int64{id}})
 }
 
 // TakeMessage is Take for messages of platforms, which are told apart by their id alone: what comes under an id again is

@@ -7,8 +7,8 @@ import (
 	"github.com/leadmill/leadmill/dbctx"
 )
 
-// River's tables, read for figures. Jobs are written in two places: workers.go gives those of dead processes back and parks
-// what kills, dead_letters.go gives failed ones another chance.
+// River's tables, read for figures. Jobs are written in three places: river_insert.go adds one, workers.go gives those of dead
+// processes back and parks what kills, dead_letters.go gives failed ones another chance.
 
 // JobCount is how many jobs of a queue are in a state.
 type JobCount struct {
