@@ -101,6 +101,19 @@ func TestColumnsAreKnownByWhatTheyHold(t *testing.T) {
 	}
 }
 
+func TestNumbersThatNobodyDialsAreNoTelephones(t *testing.T) {
+	for _, cell := range []string{"01.02.2024", "2024-01-02", "01/02/2024 10:15", "00012345", "0000012345", "01000", "4006381333931", "0123456789012", "12345678901", "1234567.89", "+1.5", "-100000000", "192.168.100.100", "(2024)", "0"} {
+		if got := intake.Columns([]string{"x"}, [][]string{{cell}, {cell}, {cell}}, nil); got[0].Field != "" {
+			t.Errorf("a column of %s is taken for %+v", cell, got[0])
+		}
+	}
+	for _, cell := range []string{"+49 30 23125038", "p:+12125550180", "0049 30 23125038", "030/23125038", "(0)30 2312 5038", "020 7946 0123", "(+44) 20 7946 0123"} {
+		if got := intake.Columns([]string{"x"}, [][]string{{cell}, {cell}, {cell}}, nil); got[0].Field != "phone" {
+			t.Errorf("a column of %s is taken for %+v, want phone", cell, got[0])
+		}
+	}
+}
+
 func TestNoTwoGuessesAreForOneField(t *testing.T) {
 	got := intake.Columns([]string{"E-Mail", "emial", "Telefon-Nr.", "Telefon (privat)", "Firma", "Company"}, nil, nil)
 	want := map[string]string{"E-Mail": "email name", "Telefon-Nr.": "phone fuzzy", "Firma": "company name", "Company": "company name"}
