@@ -73,7 +73,7 @@ func TestNamesOfOtherThingsStayUnmapped(t *testing.T) {
 		"Email opt-out", "Email Opt Out", "Phone type", "Company size", "Country manager", "Name of dog", "County", "Start", "Titel", "Content", "Username",
 		"User name", "Product name", "Campaign name", "File name", "ad_name", "Owner", "Lead owner", "Contact owner", "Lead source", "Lead status", "Email status",
 		"E-mail 1 - Type", "E-Mail Display Name", "Assistant's Phone", "Manager's Name", "Fax", "Telefax", "Business Fax", "State", "Region", "Street", "Email verified",
-		"Company ID", "Account number of bank", "Number", "Nr.", "No", "Number of employees", "Position in queue", "Job ID", "Country of birth", "City tax", "Last modified", "First seen",
+		"Company ID", "Account number of bank", "Account number", "Company no.", "Firmen-Nr.", "Kunden-Nr.", "Contact", "Person", "Number", "Nr.", "No", "Number of employees", "Position in queue", "Job ID", "Country of birth", "City tax", "Last modified", "First seen",
 		"Last contact", "Name prefix", "Maiden name", "Phonetic Last Name", "Message ID", "Votes", "Consent text", "Newsletter consent date", "Contest", "Landing page",
 		"Website visits", "Zip file", "Birthday", "id", "", "-", "x", "column_1", "日付", "E", "Mai", "Worker", "Hotel", "Total", "Role of contact in deal", "Concent",
 	} {
