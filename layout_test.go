@@ -27,7 +27,7 @@ type room struct {
 var rooms = []room{
 	{"dbctx", []string{"github.com/jackc/pgx", "modernc.org/sqlite", "go.opentelemetry.io/otel", ours + "dbctx"},
 		"dbctx lies beneath everything and can be used by itself: it knows nothing of ours and nothing of the queue"},
-	{"lead", []string{"github.com/nyaruka/phonenumbers", "golang.org/x/text", "golang.org/x/net/idna", ours + "lead"},
+	{"lead", []string{"github.com/gogs/chardet", "github.com/nyaruka/phonenumbers", "golang.org/x/text", "golang.org/x/net/idna", ours + "lead"},
 		"lead holds rules: pure functions that can be tried without a database, a clock or a network"},
 	{"schema", []string{"github.com/pressly/goose", ours + "dbctx", ours + "lead"},
 		"schema speaks SQL through dbctx only; who knows the queue or HTTP does not belong here"},

@@ -22,6 +22,7 @@ func Normalise(s lead.Submission, country string) lead.Clean {
 		Fields:  map[string]lead.Field{},
 		Extra:   maps.Clone(s.Extra),
 	}}
+	n.sheetErrors()
 	n.places()
 	n.people()
 	n.texts()
@@ -50,6 +51,26 @@ func (n *normaliser) reason(field, code string) {
 	n.clean.Reasons = append(n.clean.Reasons, lead.Reason{Field: field, Code: code, Message: messages[code]})
 }
 
+// sheetErrors takes what a spreadsheet could not work out for nothing, and says so.
+func (n *normaliser) sheetErrors() {
+	var wrong []string
+	for field, raw := range n.from {
+		if sheetError(raw) {
+			wrong = append(wrong, field)
+		}
+	}
+	if wrong == nil {
+		return
+	}
+	n.from = maps.Clone(n.from)
+	slices.Sort(wrong)
+	for _, field := range wrong {
+		n.clean.Fields[field] = lead.Field{Raw: tidy(n.from[field]), Note: "spreadsheet_error"}
+		n.reason(field, "spreadsheet_error")
+		delete(n.from, field)
+	}
+}
+
 // limits are the most characters that a field keeps.
 var limits = map[string]int{
 	"company": 200, "title": 500, "website": 500, "city": 500, "postal_code": 100, "message": 20_000,
@@ -61,6 +82,9 @@ func (n *normaliser) texts() {
 		if cut, shortened := shorten(value, limits[field]); shortened {
 			value, note = cut, "shortened"
 			n.reason(field, "too_long")
+		}
+		if damaged(value) {
+			n.reason(field, "damaged_text")
 		}
 		n.put(field, value, note)
 	}

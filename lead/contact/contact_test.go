@@ -144,6 +144,9 @@ func TestTheVerdictAndItsReasons(t *testing.T) {
 		"link":          {map[string]string{"email": "a@example.com", "name": "win http://x.y"}, lead.Quarantined, "[name link_in_name]"},
 		"damage":        {map[string]string{"email": "a@example.com", "name": "M\uFFFDller"}, lead.Quarantined, "[name damaged_text]"},
 		"advertising":   {map[string]string{"email": "a@example.com", "message": strings.Repeat("http://x.y ", 4)}, lead.Quarantined, "[message many_links]"},
+		"damaged text":  {map[string]string{"email": "a@example.com", "company": "M\uFFFDller"}, lead.Accepted, "[company damaged_text]"},
+		"sheet error":   {map[string]string{"email": "a@example.com", "name": "#N/A", "phone": "#REF!", "city": " #VALUE! "}, lead.Accepted, "[city spreadsheet_error name spreadsheet_error phone spreadsheet_error]"},
+		"no formula":    {map[string]string{"email": "#FORMULA!", "title": "#1 seller"}, lead.Rejected, "[email spreadsheet_error]"},
 		"nowhere":       {map[string]string{"email": "a@example.com", "country": "Atlantis"}, lead.Accepted, "[country unknown_country]"},
 		"own country":   {map[string]string{"phone": "030/23125038", "country": "Germany"}, lead.Accepted, "[]"},
 		"its source's":  {map[string]string{"phone": "020 7946 0123"}, lead.Accepted, "[]"},
@@ -195,40 +198,40 @@ func open(t *testing.T, path string) *os.File {
 	return f
 }
 
+// stricter are the addresses of isemail that mail could reach and that we refuse all the same.
+var stricter = map[int]string{
+	5:  "test@io: a top level alone, where nobody has a mailbox",
+	13: "test@iana.a: no top level has one letter",
+	37: "a@a.b.c...: no top level has one letter",
+}
+
 func TestIsemail(t *testing.T) {
 	var cases []struct {
+		ID                int
 		Address, Category string
 	}
-	raw := map[string]json.RawMessage{}
-	f := open(t, "email/isemail.json")
-	d := json.NewDecoder(f)
-	if err := d.Decode(&cases); err != nil {
-		f.Seek(0, 0)
-		if err := json.NewDecoder(f).Decode(&raw); err != nil {
-			t.Fatal(err)
-		}
-		for _, v := range raw {
-			if json.Unmarshal(v, &cases) == nil && len(cases) > 100 {
-				break
-			}
-		}
+	if err := json.NewDecoder(open(t, "email/isemail.json")).Decode(&cases); err != nil {
+		t.Fatal(err)
 	}
 	agreed := 0
 	for _, c := range cases {
 		want := c.Category == "ISEMAIL_VALID_CATEGORY" || c.Category == "ISEMAIL_DNSWARN"
-		address, _ := contact.Email(c.Address)
-		got := address != "" && c.Address == strings.TrimSpace(c.Address) && !strings.HasSuffix(c.Address, ">")
+		address, code := contact.Email(c.Address)
+		// what people write around an address is taken off before it is judged: blanks, and the name before <>
+		bare := c.Address == strings.TrimSpace(c.Address) && !strings.HasSuffix(c.Address, ">")
+		got := code == "" && address != "" && bare
+		_, known := stricter[c.ID]
 		switch {
 		case got == want:
 			agreed++
 		case got:
-			t.Errorf("%q of %s is accepted", c.Address, c.Category)
-		default:
-			t.Logf("%q of %s is refused", c.Address, c.Category)
+			t.Errorf("case %d, %s, is accepted", c.ID, c.Category)
+		case !known:
+			t.Errorf("case %d, %s, is refused with %s", c.ID, c.Category, code)
 		}
 	}
-	if len(cases) != 164 || agreed*1000 < 980*len(cases) {
-		t.Errorf("%d of %d cases agree, want 98 %% of 164", agreed, len(cases))
+	if len(cases) != 164 || agreed != len(cases)-len(stricter) || agreed*100 < 98*len(cases) {
+		t.Errorf("%d of %d cases agree, want all but %d, and 98 %% of 164", agreed, len(cases), len(stricter))
 	}
 }
 
@@ -239,7 +242,12 @@ func TestTheSampleComesOutExactly(t *testing.T) {
 	if err := json.NewDecoder(open(t, "leads/sample-500.expected.json")).Decode(&expected); err != nil {
 		t.Fatal(err)
 	}
-	rows, err := intake.OpenCSV(open(t, "leads/sample-500.csv"))
+	file := open(t, "leads/sample-500.csv")
+	info, err := file.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := intake.Open(file, info.Size(), intake.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

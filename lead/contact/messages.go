@@ -19,6 +19,7 @@ var messages = map[string]string{
 	"unreadable":         "The telephone number cannot be read.",
 	"no_country":         "The telephone number needs a country, or + and the country's code in front.",
 	"spreadsheet_number": "A spreadsheet has shortened the telephone number; export the column as text.",
+	"spreadsheet_error":  "A spreadsheet shows an error here, or never worked out the formula; mend it and save the file again.",
 	"unknown_country":    "The country is not known; use its name or its two letters.",
 	"too_long":           "The text was longer than we keep and was shortened.",
 	"damaged_text":       "The text was damaged on its way: characters in it were lost.",

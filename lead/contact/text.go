@@ -2,6 +2,7 @@ package contact
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -63,3 +64,8 @@ func damaged(s string) bool {
 		return r == '\uFFFD' || r >= 0x2500 && r <= 0x259F
 	})
 }
+
+// sheetErrors are what spreadsheets show in place of a value; the last stands for a formula that was never worked out.
+var sheetErrors = []string{"#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!", "#FIELD!", "#FORMULA!"}
+
+func sheetError(s string) bool { return slices.Contains(sheetErrors, strings.TrimFunc(s, isBlank)) }

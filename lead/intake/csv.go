@@ -70,8 +70,7 @@ func (t *Table) startCSV(s *scanner, d dialect) error {
 		return fmt.Errorf("%w: it has no line %d, where its header is said to be", ErrFile, d.skip+1)
 	}
 	if d.headless {
-		t.name(make([]string, d.width), 0)
-		return nil
+		return t.name(make([]string, d.width), 0)
 	}
 	for {
 		err := s.advance()

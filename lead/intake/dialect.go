@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -12,7 +13,7 @@ type dialect struct {
 	delimiter byte
 	quote     byte // 0: none
 	lineEnds  string
-	skip      int  // physical lines before the header, or before the first row if there is none
+	skip      int // physical lines before the header, or before the first row if there is none
 	headless  bool
 	width     int // columns, if headless
 }
@@ -40,12 +41,9 @@ func recognise(start []byte, whole bool, o Options) (dialect, error) {
 		if o.Delimiter == "" && separator != 0 && separator != delimiter {
 			continue
 		}
-		for _, quote := range quotes(start, delimiter, o) {
-			try := dialect{delimiter: delimiter, quote: quote, lineEnds: d.lineEnds}
-			rows := try.read(start[skip:], whole, lookedRows)
-			if score := try.find(rows, o); score > best {
-				best, d = score, try
-			}
+		try := dialect{delimiter: delimiter, lineEnds: d.lineEnds}
+		if score := try.fit(start[skip:], whole, o); score > best {
+			best, d = score, try
 		}
 	}
 	if skip > 0 && o.Header <= 0 {
@@ -82,6 +80,7 @@ func excelLine(start []byte) (separator byte, skip int) {
 
 // lineEndsOf names the line ends.
 func lineEndsOf(start []byte) string {
+	start = bytes.TrimRight(start, "\r")
 	crlf := bytes.Count(start, []byte("\r\n"))
 	lf, cr := bytes.Count(start, []byte("\n"))-crlf, bytes.Count(start, []byte("\r"))-crlf
 	switch {
@@ -95,15 +94,50 @@ func lineEndsOf(start []byte) string {
 	return "mixed"
 }
 
-// quotes are the quotation marks to try.
-func quotes(start []byte, delimiter byte, o Options) []byte {
+// fit chooses the quotation mark, places the header, and says how well the rows then fit together.
+func (d *dialect) fit(start []byte, whole bool, o Options) (score int) {
 	switch o.Quote {
 	case "none":
-		return []byte{0}
-	case `"`, `'`:
-		return []byte{o.Quote[0]}
+	case "":
+		d.quote = d.usualQuote(start, whole)
+	default:
+		d.quote = o.Quote[0]
 	}
-	return []byte{'"'}
+	return d.find(d.read(start, whole, lookedRows), o)
+}
+
+// usualQuote is " unless most cells stand between two apostrophes and none begins with ", or taking " for one glues
+// lines together that fit without.
+func (d dialect) usualQuote(start []byte, whole bool) byte {
+	bare := d.read(start, whole, lookedRows)
+	if betweenApostrophes(bare) {
+		return '\''
+	}
+	d.quote = '"'
+	quoted := d.read(start, whole, lookedRows)
+	width, agreeing := usualWidth(bare)
+	if width > 1 && agreeing*10 >= len(bare)*9 && len(quoted)*2 < len(bare) {
+		return 0
+	}
+	return '"'
+}
+
+func betweenApostrophes(rows []physicalRow) bool {
+	between, filled := 0, 0
+	for _, r := range rows {
+		for _, c := range r.cells {
+			switch c = strings.TrimSpace(c); {
+			case strings.HasPrefix(c, `"`):
+				return false
+			case len(c) > 1 && c[0] == '\'' && c[len(c)-1] == '\'':
+				between++
+			}
+			if c != "" {
+				filled++
+			}
+		}
+	}
+	return between*2 > filled
 }
 
 // physicalRow is a record and the line that it begins at.
@@ -141,11 +175,17 @@ func (d *dialect) find(rows []physicalRow, o Options) (score int) {
 		d.headless = true
 	case at < len(rows):
 		d.skip = rows[at].line - 1
+		d.headless = known == 0 && isData(rows[at].cells)
 	}
 	if width < 2 {
-		agreeing = 0
+		return known * 10_000
 	}
-	return known*1000 + agreeing*width
+	return known*10_000 + 100*(agreeing*100/len(rows)) + min(width, 99)
+}
+
+// isData says that a row holds an address or a number, and so is no header.
+func isData(cells []string) bool {
+	return slices.ContainsFunc(cells, func(c string) bool { return contentOf(c) != "" })
 }
 
 // usualWidth is how many cells most rows have, and how many rows that is; of two as frequent the wider.
@@ -162,17 +202,20 @@ func usualWidth(rows []physicalRow) (width, agreeing int) {
 	return width, agreeing
 }
 
-// headerOf is the first row that names fields of ours, and how plainly; if none does, the first that is as wide as
-// most are: what stands before is a preamble.
+// headerOf is the row among the first that names fields of ours most plainly; if none does, the first that is as wide
+// as most are: what stands before is a preamble.
 func headerOf(rows []physicalRow, width int) (at, known int) {
 	first := -1
 	for i, r := range rows[:min(len(rows), preambleLines)] {
-		if known := namesFields(r.cells); known >= 2 {
-			return i, known
+		if n := namesFields(r.cells); n >= 2 && n > known && !isData(r.cells) {
+			at, known = i, n
 		}
 		if first < 0 && len(r.cells) >= width {
 			first = i
 		}
+	}
+	if known > 0 {
+		return at, known
 	}
 	return max(first, 0), 0
 }

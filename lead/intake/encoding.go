@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding"
@@ -67,7 +68,7 @@ func charsetIn(f io.ReaderAt, size int64, start []byte) (charset, error) {
 		if err != nil || len(b) == 0 {
 			return found, err
 		}
-		if i := bytes.IndexFunc(b, func(r rune) bool { return r >= utf8.RuneSelf }); i >= 0 {
+		if i := slices.IndexFunc(b, func(c byte) bool { return c >= utf8.RuneSelf }); i >= 0 {
 			if b, err = stretch(f, size, at+int64(i)); err != nil {
 				return found, err
 			}
@@ -157,6 +158,3 @@ func openText(in *bufio.Reader, ordered string, found charset) (io.Reader, chars
 	text, err := found.decoder(in)
 	return text, found, err
 }
-
-// eightBit is the encoding of one byte per character.
-func eightBit([]byte) string { return "windows-1252" }

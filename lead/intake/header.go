@@ -17,6 +17,7 @@ func (t *Table) name(cells []string, line int) error {
 	t.header = unique(cells)
 	t.format.HeaderLine, t.format.Preamble = line, max(0, line-1)
 	if line == 0 {
+		t.note("No row names the columns: they are called column_1 and so on.")
 		return nil
 	}
 	for i, c := range cells {

@@ -115,6 +115,9 @@ type parser struct {
 	reasons    []lead.Reason
 }
 
+// joint stands between the values that Google puts into one cell. The first counts, all are kept.
+const joint = " ::: "
+
 func (p *parser) take(m Member) {
 	field := p.mapping.Field(m.Key)
 	if field == "" {
@@ -128,10 +131,22 @@ func (p *parser) take(m Member) {
 		p.submission.Extra[clean(m.Key)] = storable(m.Value)
 	case strings.TrimSpace(value) == "":
 	case p.submission.Fields[field] == "":
-		p.submission.Fields[field] = value
+		p.submission.Fields[field] = firstOf(value)
+		if strings.Contains(value, joint) {
+			p.submission.Extra[clean(m.Key)] = storable(value)
+		}
 	case p.submission.Fields[field] != value:
 		p.submission.Extra[clean(m.Key)] = storable(value)
 	}
+}
+
+func firstOf(value string) string {
+	for part := range strings.SplitSeq(value, joint) {
+		if strings.TrimSpace(part) != "" {
+			return part
+		}
+	}
+	return value
 }
 
 // asText takes texts, and what people reasonably send in their place: numbers for telephone and postal code, a bool for

@@ -1,42 +1,86 @@
 package intake
 
 import (
-	"bytes"
-	"encoding/json"
 	"strings"
-	"unicode"
+	"unicode/utf8"
 )
-
-func isSpace(r rune) bool { return unicode.IsSpace(r) }
 
 // RowPayload writes a row as a JSON object in the order of the header. Cells beyond the header get names of their
 // own; empty ones are left out.
 func RowPayload(header, cells []string) []byte {
-	var b bytes.Buffer
-	b.WriteByte('{')
+	size := 2
+	for i, cell := range cells {
+		size += len(cell) + len(cell)/16 + 8
+		if i < len(header) {
+			size += len(header[i])
+		}
+	}
+	b := append(make([]byte, 0, size), '{')
 	for i, cell := range cells {
 		if strings.TrimSpace(cell) == "" {
 			continue
 		}
-		name := column(i)
+		if len(b) > 1 {
+			b = append(b, ',')
+		}
 		if i < len(header) {
-			name = header[i]
+			b = appendQuoted(b, header[i])
+		} else {
+			b = appendQuoted(b, column(i))
 		}
-		if b.Len() > 1 {
-			b.WriteByte(',')
-		}
-		b.Write(quoted(name))
-		b.WriteByte(':')
-		b.Write(quoted(cell))
+		b = appendQuoted(append(b, ':'), cell)
 	}
-	b.WriteByte('}')
-	return b.Bytes()
+	return append(b, '}')
 }
 
-func quoted(s string) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	_ = e.Encode(strings.ToValidUTF8(s, "\uFFFD")) // a string is always marshallable
-	return bytes.TrimRight(b.Bytes(), "\n")
+// appendQuoted writes a string as encoding/json does without escapes for HTML; it is on the path of every row.
+func appendQuoted(b []byte, s string) []byte {
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, "\uFFFD")
+	}
+	b = append(b, '"')
+	from := 0
+	for i := 0; i < len(s); i++ {
+		escape := escapeOf(s, i)
+		if escape == "" {
+			continue
+		}
+		b = append(append(b, s[from:i]...), escape...)
+		from = i + 1
+		if s[i] == lineSeparator[0] {
+			from = i + len(lineSeparator)
+		}
+	}
+	return append(append(b, s[from:]...), '"')
+}
+
+// lineSeparator and paragraphSeparator are escaped because JavaScript takes them for line ends.
+const (
+	lineSeparator      = "\u2028"
+	paragraphSeparator = "\u2029"
+)
+
+// escapeOf is what is written in place of the character at i, "" for itself.
+func escapeOf(s string, i int) string {
+	switch c := s[i]; {
+	case c < ' ':
+		return controls[c]
+	case c == '"':
+		return `\"`
+	case c == '\\':
+		return `\\`
+	case c != lineSeparator[0]:
+		return ""
+	case strings.HasPrefix(s[i:], lineSeparator):
+		return `\u2028`
+	case strings.HasPrefix(s[i:], paragraphSeparator):
+		return `\u2029`
+	}
+	return ""
+}
+
+// controls are the escapes of the characters below the blank.
+var controls = [' ']string{
+	`\u0000`, `\u0001`, `\u0002`, `\u0003`, `\u0004`, `\u0005`, `\u0006`, `\u0007`, `\b`, `\t`, `\n`, `\u000b`, `\f`, `\r`, `\u000e`, `\u000f`,
+	`\u0010`, `\u0011`, `\u0012`, `\u0013`, `\u0014`, `\u0015`, `\u0016`, `\u0017`, `\u0018`, `\u0019`, `\u001a`, `\u001b`, `\u001c`, `\u001d`, `\u001e`, `\u001f`,
 }

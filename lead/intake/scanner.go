@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -114,20 +115,30 @@ func (s *scanner) blanks(i int) int {
 
 // bare takes the text from i to the delimiter or the end of the line, which ends the cell.
 func (s *scanner) bare(i int) (next int, more bool) {
-	for from := i; ; i++ {
-		c, ok := s.peek(i)
-		if ok && c != s.delimiter && c != '\n' && c != '\r' {
-			continue
+	end := s.cellEnd(i)
+	s.text = append(s.text, s.buf[s.at+i:s.at+end]...)
+	s.ends = append(s.ends, len(s.text))
+	switch c, ok := s.peek(end); {
+	case !ok:
+		return end, false
+	case c == s.delimiter:
+		return end + 1, true
+	}
+	return s.lineEnd(end), false
+}
+
+// cellEnd is where a cell without quotes ends that goes on at i.
+func (s *scanner) cellEnd(i int) int {
+	for {
+		for n, c := range s.buf[s.at+i : s.end] {
+			if c == s.delimiter || c == '\n' || c == '\r' {
+				return i + n
+			}
 		}
-		s.text = append(s.text, s.buf[s.at+from:s.at+i]...)
-		s.ends = append(s.ends, len(s.text))
-		switch {
-		case !ok:
-			return i, false
-		case c == s.delimiter:
-			return i + 1, true
+		i = s.end - s.at
+		if _, ok := s.peek(i); !ok {
+			return i
 		}
-		return s.lineEnd(i), false
 	}
 }
 
@@ -151,18 +162,17 @@ func (s *scanner) quoted(i int) int {
 	from := i
 	take := func() { s.text = append(s.text, s.buf[s.at+from:s.at+i]...) }
 	for {
+		i = s.quotedEnd(i)
 		c, ok := s.peek(i)
 		switch {
 		case !ok:
 			s.problem = fmt.Errorf("%w: line %d opens a quotation mark that is never closed", ErrFile, s.start)
 			return i
-		case c == '\n' || c == '\r':
+		case c != s.quote:
 			take()
 			s.text = append(s.text, '\n')
 			i = s.lineEnd(i)
 			from = i
-		case c != s.quote:
-			i++
 		case s.is(i+1, s.quote):
 			i++
 			take() // one of the two
@@ -177,16 +187,31 @@ func (s *scanner) quoted(i int) int {
 	}
 }
 
+// quotedEnd is where the next quote or line end stands, from i on.
+func (s *scanner) quotedEnd(i int) int {
+	for {
+		for n, c := range s.buf[s.at+i : s.end] {
+			if c == s.quote || c == '\n' || c == '\r' {
+				return i + n
+			}
+		}
+		i = s.end - s.at
+		if _, ok := s.peek(i); !ok {
+			return i
+		}
+	}
+}
+
 // behind passes blanks between a closing quote and what ends the cell.
 func (s *scanner) behind(i int) int {
-	if next := s.blanks(i); s.ends0(next) {
+	if next := s.blanks(i); s.endsCell(next) {
 		return next
 	}
 	return i
 }
 
-// ends0 says that a cell ends at i.
-func (s *scanner) ends0(i int) bool {
+// endsCell says that a cell ends at i.
+func (s *scanner) endsCell(i int) bool {
 	c, ok := s.peek(i)
 	return !ok || c == s.delimiter || c == '\n' || c == '\r'
 }
@@ -196,7 +221,7 @@ func (s *scanner) closes(i int) bool {
 	if s.closing > i {
 		return false
 	}
-	if s.ends0(s.blanks(i + 1)) {
+	if s.endsCell(s.blanks(i + 1)) {
 		return true
 	}
 	for next := i + 1; ; next++ {
@@ -204,7 +229,7 @@ func (s *scanner) closes(i int) bool {
 		switch {
 		case !ok || c == '\n' || c == '\r':
 			return true
-		case c == s.quote && s.ends0(s.blanks(next+1)):
+		case c == s.quote && s.endsCell(s.blanks(next+1)):
 			s.closing = next
 			return false
 		}
@@ -212,10 +237,11 @@ func (s *scanner) closes(i int) bool {
 }
 
 func (s *scanner) blank() bool {
-	return len(bytes.TrimFunc(s.text, func(r rune) bool { return r == 0 || isSpace(r) })) == 0
+	return len(bytes.TrimFunc(s.text, func(r rune) bool { return r == 0 || unicode.IsSpace(r) })) == 0
 }
 
-// cells are valid UTF-8 without NUL: what is neither became U+FFFD, or is left out.
+// cells are valid UTF-8 without NUL: what is neither became U+FFFD, or is left out. Apostrophes that Safe put in are taken
+// off.
 func (s *scanner) cells() []string {
 	all, cells, from := string(s.text), make([]string, len(s.ends)), 0
 	damaged := !utf8.ValidString(all) || strings.IndexByte(all, 0) >= 0
@@ -224,6 +250,7 @@ func (s *scanner) cells() []string {
 		if damaged {
 			cells[i] = clean(strings.ToValidUTF8(cells[i], "\uFFFD"))
 		}
+		cells[i] = bare(cells[i])
 		from = end
 	}
 	return cells

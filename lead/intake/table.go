@@ -42,10 +42,10 @@ type Table struct {
 
 // records are the rows of a file of some kind, one after the other.
 type records interface {
-	advance() error   // to the next row, blank ones included; io.EOF after the last
-	blank() bool      // the row holds nothing but white space
-	cells() []string  // of the row; the caller may keep them
-	physical() int    // line that the row begins at, from 1
+	advance() error  // to the next row, blank ones included; io.EOF after the last
+	blank() bool     // the row holds nothing but white space
+	cells() []string // of the row; the caller may keep them
+	physical() int   // line that the row begins at, from 1
 	io.Closer
 }
 
