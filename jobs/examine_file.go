@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"io"
 	"maps"
+	"strings"
 
 	"github.com/leadmill/leadmill/dbctx"
 	"github.com/leadmill/leadmill/lead"
@@ -20,6 +21,7 @@ type Examined struct {
 	Header  []string
 	Columns []intake.Column
 	Mapping intake.Mapping // as the import would keep it
+	Example []string       // of what each column holds; "" nothing in the first rows
 
 	rows    *tableRows
 	sample  []sampleRow
@@ -87,6 +89,7 @@ func examine(f io.ReaderAt, size int64, o Orders, ask func(header []string) (rem
 	e.Columns = intake.Columns(e.Header, e.cells(), decided)
 	e.Mapping = intake.MappingOf(e.Columns)
 	maps.Copy(e.Mapping, decided)
+	e.Example = examples(e.Header, e.sample)
 	return e, nil
 }
 
@@ -103,6 +106,19 @@ func (e *Examined) readSample() error {
 		e.sample = append(e.sample, sampleRow{cells, e.rows.Row(), e.rows.Line()})
 	}
 	return nil
+}
+
+// examples are the first cells of the columns that hold something.
+func examples(header []string, sample []sampleRow) []string {
+	examples := make([]string, len(header))
+	for i := range header {
+		for _, r := range sample {
+			if examples[i] = strings.TrimSpace(r.cells[i]); examples[i] != "" {
+				break
+			}
+		}
+	}
+	return examples
 }
 
 func (e *Examined) cells() [][]string {

@@ -27,3 +27,16 @@ func (q *Queue) RetryJob(ctx context.Context, id int64) error {
 		return err
 	})
 }
+
+// ReadFile works import_file until ctx ends, as a worker does.
+func (q *Queue) ReadFile(ctx context.Context, importID int64) error {
+	return importFile(ctx, q, Job{ID: 1, Attempt: 1}, ImportFile{ImportID: importID})
+}
+
+// UndoImport works revert_import until ctx ends, as a worker does.
+func (q *Queue) UndoImport(ctx context.Context, importID int64) error {
+	return revertImport(ctx, q, Job{ID: 1, Attempt: 1}, RevertImport{ImportID: importID})
+}
+
+// ChunksAhead is how far a reader goes ahead of those who process.
+const ChunksAhead = chunksAhead

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/leadmill/leadmill/lead/intake"
 	"github.com/leadmill/leadmill/schema"
@@ -30,13 +31,24 @@ func openRows(f io.ReaderAt, size int64, o intake.Options) (*tableRows, error) {
 	return r, nil
 }
 
-// Next returns the cells of the next row; io.EOF after the last.
+// Next returns the cells of the next row; io.EOF after the last. Of a file that we have written ourselves they are what
+// they were before.
 func (r *tableRows) Next() ([]string, error) {
 	cells, err := r.Table.Next()
 	if err == nil && r.because >= 0 && r.because < len(cells) {
-		cells = slices.Delete(cells, r.because, r.because+1)
+		cells = asTheyWere(slices.Delete(cells, r.because, r.because+1))
 	}
 	return cells, err
+}
+
+// asTheyWere takes off what intake.Safe has put before cells.
+func asTheyWere(cells []string) []string {
+	for i, cell := range cells {
+		if rest, guarded := strings.CutPrefix(cell, "'"); guarded && intake.Safe([]string{rest})[0] == cell {
+			cells[i] = rest
+		}
+	}
+	return cells
 }
 
 // chunk reads the next rows, at most chunkRows; io.EOF comes with the last.

@@ -121,6 +121,15 @@ type rowList struct {
 	Rows  []jobs.Foreseeing
 }
 
+// short is the beginning of a cell.
+func short(text string) string {
+	const most = 60
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return text
+}
+
 // foundBy says how a column was recognised.
 func foundBy(how string) string {
 	if export, ok := strings.CutPrefix(how, "export:"); ok {

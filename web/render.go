@@ -54,6 +54,7 @@ var templateFuncs = template.FuncMap{
 	"span":        span,
 	"why":         func(reason string) string { return whyKept[reason] },
 	"foundBy":     foundBy,
+	"short":       short,
 	"rowList":     func(title string, rows []jobs.Foreseeing) rowList { return rowList{title, rows} },
 	"undelivered": func(d schema.Delivery, back string) undelivered { return undelivered{d, back} },
 }

@@ -73,7 +73,7 @@ func TestNamesOfOtherThingsStayUnmapped(t *testing.T) {
 		"Email opt-out", "Email Opt Out", "Phone type", "Company size", "Country manager", "Name of dog", "County", "Start", "Titel", "Content", "Username",
 		"User name", "Product name", "Campaign name", "File name", "ad_name", "Owner", "Lead owner", "Contact owner", "Lead source", "Lead status", "Email status",
 		"E-mail 1 - Type", "E-Mail Display Name", "Assistant's Phone", "Manager's Name", "Fax", "Telefax", "Business Fax", "State", "Region", "Street", "Email verified",
-		"Company ID", "Account number of bank", "Number", "Nr.", "No", "Number of employees", "Position in queue", "Job ID", "Country of birth", "City tax", "Last modified", "First seen",
+		"Company ID", "Account number of bank", "Account number", "Company no.", "Firmen-Nr.", "Kunden-Nr.", "Contact", "Person", "Number", "Nr.", "No", "Number of employees", "Position in queue", "Job ID", "Country of birth", "City tax", "Last modified", "First seen",
 		"Last contact", "Name prefix", "Maiden name", "Phonetic Last Name", "Message ID", "Votes", "Consent text", "Newsletter consent date", "Contest", "Landing page",
 		"Website visits", "Zip file", "Birthday", "id", "", "-", "x", "column_1", "日付", "E", "Mai", "Worker", "Hotel", "Total", "Role of contact in deal", "Concent",
 	} {
@@ -98,6 +98,19 @@ func TestColumnsAreKnownByWhatTheyHold(t *testing.T) {
 	got = intake.Columns([]string{"id", "Kontaktweg", "Mail", "x", "y"}, rows, nil)
 	if diff := cmp.Diff(map[string]string{"Mail": "email name", "Kontaktweg": ""}, map[string]string{"Mail": fieldsOf(got)["Mail"], "Kontaktweg": got[1].Field}); diff != "" {
 		t.Errorf("a column known by its name comes first (-want +got):\n%s", diff)
+	}
+}
+
+func TestNumbersThatNobodyDialsAreNoTelephones(t *testing.T) {
+	for _, cell := range []string{"01.02.2024", "2024-01-02", "01/02/2024 10:15", "00012345", "0000012345", "01000", "4006381333931", "0123456789012", "12345678901", "1234567.89", "+1.5", "-100000000", "192.168.100.100", "(2024)", "0"} {
+		if got := intake.Columns([]string{"x"}, [][]string{{cell}, {cell}, {cell}}, nil); got[0].Field != "" {
+			t.Errorf("a column of %s is taken for %+v", cell, got[0])
+		}
+	}
+	for _, cell := range []string{"+49 30 23125038", "p:+12125550180", "0049 30 23125038", "030/23125038", "(0)30 2312 5038", "020 7946 0123", "(+44) 20 7946 0123"} {
+		if got := intake.Columns([]string{"x"}, [][]string{{cell}, {cell}, {cell}}, nil); got[0].Field != "phone" {
+			t.Errorf("a column of %s is taken for %+v, want phone", cell, got[0])
+		}
 	}
 }
 

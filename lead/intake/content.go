@@ -7,6 +7,7 @@ import (
 
 var (
 	addressPattern = regexp.MustCompile(`^[^\s@<>"]+@[^\s@<>"]+\.[^\s@<>"]{2,}$`)
+	dayPattern     = regexp.MustCompile(`^\d{1,4}[./-]\d{1,2}[./-]\d{1,4}( |$)`)
 	numberPattern  = regexp.MustCompile(`^(p:)?[+(]?\+?[\d() ./\x{2011}-]+$`)
 )
 
@@ -34,19 +35,26 @@ func address(cell string) string {
 	return cell
 }
 
-// dialled tells a telephone number from other numbers: it begins with +, 0 or a bracket, and has 7 to 15 digits.
+// dialled tells a telephone number from other numbers, from days and from padded ones: with + or 00 it has 7 to 15
+// digits, else 9 to 12 that begin with 0 or stand in brackets.
 func dialled(cell string) bool {
-	if !numberPattern.MatchString(cell) {
+	if !numberPattern.MatchString(cell) || dayPattern.MatchString(cell) {
 		return false
 	}
 	cell = strings.TrimPrefix(cell, "p:")
-	digits := 0
-	for _, r := range cell {
-		if r >= '0' && r <= '9' {
-			digits++
+	digits := strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
 		}
+		return r
+	}, cell)
+	switch n := len(digits); {
+	case cell[0] == '+', strings.HasPrefix(cell, "(+"), strings.HasPrefix(digits, "00"):
+		return n >= 7 && n <= 15 && !strings.HasPrefix(digits, "000")
+	case cell[0] == '0', cell[0] == '(':
+		return n >= 9 && n <= 12
 	}
-	return digits >= 7 && digits <= 15 && strings.IndexByte("+0(", cell[0]) >= 0
+	return false
 }
 
 // Of the cells of a column, so many have to hold the same before it is taken for that.

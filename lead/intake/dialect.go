@@ -106,34 +106,38 @@ func (d *dialect) fit(start []byte, whole bool, o Options) (score int) {
 	return d.find(d.read(start, whole, lookedRows), o)
 }
 
-// usualQuote is " unless most cells stand between ” and none begins with ", or taking " for one glues lines together
-// that fit without.
+// usualQuote is " unless most cells stand between two apostrophes and none begins with ", or taking " for one glues
+// lines together that fit without.
 func (d dialect) usualQuote(start []byte, whole bool) byte {
 	bare := d.read(start, whole, lookedRows)
-	apostrophes, quotes, filled := 0, 0, 0
-	for _, r := range bare {
-		for _, c := range r.cells {
-			if c = strings.TrimSpace(c); c == "" {
-				continue
-			}
-			filled++
-			if c[0] == '"' {
-				quotes++
-			}
-			if c[0] == '\'' && len(c) > 1 && c[len(c)-1] == '\'' {
-				apostrophes++
-			}
-		}
-	}
-	if quotes == 0 && apostrophes*2 > filled {
+	if betweenApostrophes(bare) {
 		return '\''
 	}
-	width, agreeing := usualWidth(bare)
 	d.quote = '"'
-	if quoted := d.read(start, whole, lookedRows); width > 1 && agreeing*10 >= len(bare)*9 && len(quoted)*2 < len(bare) {
+	quoted := d.read(start, whole, lookedRows)
+	width, agreeing := usualWidth(bare)
+	if width > 1 && agreeing*10 >= len(bare)*9 && len(quoted)*2 < len(bare) {
 		return 0
 	}
 	return '"'
+}
+
+func betweenApostrophes(rows []physicalRow) bool {
+	between, filled := 0, 0
+	for _, r := range rows {
+		for _, c := range r.cells {
+			switch c = strings.TrimSpace(c); {
+			case strings.HasPrefix(c, `"`):
+				return false
+			case len(c) > 1 && c[0] == '\'' && c[len(c)-1] == '\'':
+				between++
+			}
+			if c != "" {
+				filled++
+			}
+		}
+	}
+	return between*2 > filled
 }
 
 // physicalRow is a record and the line that it begins at.
@@ -167,12 +171,11 @@ func (d *dialect) find(rows []physicalRow, o Options) (score int) {
 	switch {
 	case o.Header > 0:
 		d.skip = o.Header - 1
+	case o.Header < 0:
+		d.headless = true
 	case at < len(rows):
 		d.skip = rows[at].line - 1
-		d.headless = o.Header < 0 || known == 0 && isData(rows[at].cells)
-	}
-	if o.Header < 0 {
-		d.skip = 0
+		d.headless = known == 0 && isData(rows[at].cells)
 	}
 	if width < 2 {
 		return known * 10_000

@@ -5,11 +5,14 @@ import (
 	"strings"
 )
 
-// neutral are words of a column's name that do not change what it holds: whose it is, and politeness.
+// neutral are words of a column's name that do not change what it holds: whose it is, and politeness. Those for a number
+// do so only where the field is one: the account number is not the account.
 var neutral = words(`a an the your you my our main primary 1 private privat work business office home personal direct required optional
 	please enter contact lead customer client person prospect visitor attendee participant
-	nr no number nummer num field feld der die das dein deine ihr ihre bitte pflichtfeld geschaftl geschaftlich dienstl dienstlich
+	field feld der die das dein deine ihr ihre bitte pflichtfeld geschaftl geschaftlich dienstl dienstlich
 	kunde kunden kontakt person teilnehmer haupt le la votre vos su tu el profesional professionnel pro`)
+
+var forNumber = words("nr no number nummer num")
 
 // different are words that look like ours and are not.
 var different = words(`county start content titel massage votes phono state states telefax fax`)
@@ -29,21 +32,29 @@ const (
 )
 
 // nearName guesses a column by its name: one of ours with neutral words around it, or with a mistyped letter. Any other
-// word changes the meaning: the phone type, the name of the dog, the e-mail opt-out. Consent is never guessed. What the cells plainly hold overrules it.
+// word changes the meaning: the phone type, the name of the dog, the e-mail opt-out. What the cells plainly hold
+// overrules it, and consent is never guessed.
 func (c *columns) nearName(i int) guess {
-	g := guess{at: i, confidence: sureBesides}
-	name := strings.Fields(fold(c.header[i]))
-	core := slices.DeleteFunc(slices.Clone(name), func(w string) bool { return neutral[w] })
-	if g.field = Canonical(strings.Join(core, " ")); g.field == "" {
-		g.field, g.confidence = misspelt(name), sureTypo
-	}
-	if g.field == "" {
-		g.field = misspelt(core)
-	}
-	if g.field == "consent" || g.field != "" && c.contradicts(i, g.field) {
+	field, confidence := nearlyOurs(strings.Fields(fold(c.header[i])))
+	if field == "" || field == "consent" || c.contradicts(i, field) {
 		return guess{}
 	}
-	return g
+	return guess{i, field, confidence}
+}
+
+func nearlyOurs(name []string) (field string, confidence float64) {
+	core := slices.DeleteFunc(slices.Clone(name), func(w string) bool { return neutral[w] })
+	if field := Canonical(strings.Join(core, " ")); field != "" {
+		return field, sureBesides
+	}
+	if field := misspelt(core); field != "" {
+		return field, sureTypo
+	}
+	bare := slices.DeleteFunc(slices.Clone(core), func(w string) bool { return forNumber[w] })
+	if Canonical(strings.Join(bare, " ")) == "phone" {
+		return "phone", sureBesides
+	}
+	return misspelt(name), sureTypo
 }
 
 // misspelt is the field that has a name of as many words, each the same or with few letters wrong; "" if none or

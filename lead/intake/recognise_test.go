@@ -155,6 +155,7 @@ func TestOptionsOverruleWhatIsRecognised(t *testing.T) {
 		{Header: 2}:                   "['a b' c,d] [[Email,x  ]]",
 		{Header: 3}:                   "[Email,x] []",
 		{Header: -1}:                  "[column_1 column_2 column_3] [[Email Name ] ['a b' c,d] [Email,x  ]]",
+		{Header: -1, Delimiter: "|"}:  "[column_1] [[Email;Name] ['a;b';c,d] [Email,x]]",
 		{Header: -1, Delimiter: "\t"}: "[column_1] [[Email;Name] ['a;b';c,d] [Email,x]]",
 	} {
 		table, all := opened(t, []byte(file), o)

@@ -1,9 +1,12 @@
 package intake_test
 
 import (
+	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"runtime"
 	"strings"
@@ -22,7 +25,9 @@ func TestWhatIsNoTableIsNamed(t *testing.T) {
 		"an image":                "\x89PNG\r\n\x1a\n",
 		"a web page":              "\n <!DOCTYPE HTML><table><tr><td>email",
 		"it is XML":               "\xEF\xBB\xBF<?xml version=\"1.0\"?><Workbook>",
-		"it is JSON":              `[{"email":"a@b.c"}]`,
+		"it is JSON":              "[\n  {\n    \"email\": \"a@b.c\"}]",
+		"leads in JSON":           `{"email":"a@b.c"}` + "\n",
+		"visiting cards":          "BEGIN:VCARD\r\nVERSION:3.0\r\n",
 		"the old Excel format":    "\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1" + strings.Repeat("\x00", 2000),
 		"protected by a password": string(workbook(t, email, excelize.Options{Password: "secret"})),
 		"OpenDocument":            string(zipped(t, map[string]string{"mimetype": "x", "content.xml": "<a/>"})),
@@ -173,6 +178,42 @@ func TestBombsInWorkbooksAreRefusedWithinBounds(t *testing.T) {
 		err := inMemory(t, name, 256<<20, func() error { return drained(bytes.NewReader(file), int64(len(file)), intake.Options{}) })
 		if !errors.Is(err, intake.ErrFile) {
 			t.Errorf("%s: %v, want ErrFile", name, err)
+		}
+	}
+}
+
+func TestAnArchiveWithoutEndOrWithAWrongLengthIsRefused(t *testing.T) {
+	var many bytes.Buffer
+	w := zip.NewWriter(&many)
+	for i := range 100_000 {
+		if _, err := w.CreateRaw(&zip.FileHeader{Name: fmt.Sprintf("xl/worksheets/sheet%d.xml", i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var lying bytes.Buffer
+	w = zip.NewWriter(&lying)
+	for name, text := range parts(sheetStart + strings.Repeat("<row><c><v>0</v></c></row>", 1<<20) + sheetEnd) {
+		var packed bytes.Buffer
+		f, _ := flate.NewWriter(&packed, flate.BestSpeed)
+		_, _ = io.WriteString(f, text)
+		f.Close()
+		p, err := w.CreateRaw(&zip.FileHeader{Name: name, Method: zip.Deflate, CRC32: crc32.ChecksumIEEE([]byte(text)),
+			CompressedSize64: uint64(packed.Len()), UncompressedSize64: uint64(min(len(text), 4000))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = p.Write(packed.Bytes())
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for want, file := range map[string][]byte{"far too many files": many.Bytes(), "damaged": lying.Bytes()} {
+		err := inMemory(t, want, 64<<20, func() error { return drained(bytes.NewReader(file), int64(len(file)), intake.Options{}) })
+		if !errors.Is(err, intake.ErrFile) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want ErrFile that says %q", err, want)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package intake
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -36,8 +37,6 @@ var pages = []struct{ start, says string }{
 	{"<meta", "it is a web page, whatever its name says; open it in a spreadsheet and save it as .xlsx or CSV"},
 	{"mime-version:", "it is a web page, whatever its name says; open it in a spreadsheet and save it as .xlsx or CSV"},
 	{"<?xml", "it is XML; open it in a spreadsheet and save it as .xlsx or CSV"},
-	{"[{", "it is JSON; leads in JSON are posted to the API, in batches"},
-	{"{\"", "it is JSON; leads in JSON are posted to the API, in batches"},
 }
 
 // Starts of files that hold others.
@@ -71,8 +70,13 @@ func refusePage(text []byte) error {
 			return fmt.Errorf("%w: %s", ErrFile, p.says)
 		}
 	}
+	if jsonPattern.MatchString(first) {
+		return fmt.Errorf("%w: it is JSON; leads in JSON are posted to the API, in batches", ErrFile)
+	}
 	return nil
 }
+
+var jsonPattern = regexp.MustCompile(`^(\[\s*)?\{\s*"`)
 
 // sayOLE tells a workbook behind a password from an old one: both are OLE containers, and name their streams in UTF-16.
 func sayOLE(start []byte) string {

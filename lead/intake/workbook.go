@@ -14,9 +14,10 @@ import (
 const (
 	mostSheets       = 1000
 	mostDirectory    = 4 << 20 // bytes of the archive's table of contents
-	largestPart      = 2 << 30 // bytes of one part, unpacked
-	densestPart      = 250     // bytes that one packed byte may become, in parts that are large
+	largestPart      = 2 << 30 // bytes of one part, unpacked; a million rows of ten columns are less than one
+	largestBook      = 5 << 30 // bytes of all parts that are read
 	freelyDense      = 16 << 20
+	densestPart      = 250 // bytes that one packed byte may become, in parts larger than freelyDense
 	errDamagedFormat = "the workbook is damaged; open it in a spreadsheet and save it again"
 )
 
@@ -26,7 +27,8 @@ type workbook struct {
 	sheets  []sheet
 	styles  styles
 	strings *sharedStrings
-	in1904  bool // days are counted from 1904
+	in1904  bool   // days are counted from 1904
+	read    uint64 // bytes of the parts that were opened, unpacked
 }
 
 // sheet is a table of a workbook.
@@ -130,10 +132,11 @@ func (w *workbook) open(name string) (io.ReadCloser, error) {
 		return nil, fmt.Errorf("%w: %s", ErrFile, errDamagedFormat)
 	case part.Flags&1 != 0:
 		return nil, fmt.Errorf("%w: it is protected by a password; remove that and save it again", ErrFile)
-	case part.UncompressedSize64 > largestPart,
+	case part.UncompressedSize64 > largestPart, w.read+part.UncompressedSize64 > largestBook,
 		part.UncompressedSize64 > freelyDense && part.UncompressedSize64/densestPart > part.CompressedSize64:
 		return nil, fmt.Errorf("%w: unpacked it would be far too large; save the table as CSV", ErrFile)
 	}
+	w.read += part.UncompressedSize64 // archive/zip reads no more than that
 	return part.Open()
 }
 

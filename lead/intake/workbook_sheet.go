@@ -13,6 +13,7 @@ type sheetRows struct {
 	part io.ReadCloser
 	xml  *elements
 	line int
+	skip int      // rows up to this one are passed over
 	text []string // of the row's cells
 	size int      // bytes of them
 	raw  []byte   // value of the cell that is being read
@@ -64,7 +65,9 @@ func (r *sheetRows) advance() error {
 			if err := r.readRow(); err != nil {
 				return damaged(err)
 			}
-			return nil
+			if r.line > r.skip {
+				return nil
+			}
 		}
 	}
 }

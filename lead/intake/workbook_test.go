@@ -230,6 +230,17 @@ func TestAHeaderOfTwoRowsIsReadAsOne(t *testing.T) {
 	}
 }
 
+func TestASheetWithoutAHeaderIsReadFromItsFirstRow(t *testing.T) {
+	file := workbookOf(t, []any{"Members"}, nil, []any{"Ada", "a@b.example"}, []any{"Bob", "b@b.example"})
+	table, all := opened(t, file, intake.Options{})
+	if got := fmt.Sprint(table.Header(), all); got != "[column_1 column_2] [[Ada a@b.example] [Bob b@b.example]]" {
+		t.Errorf("table = %s", got)
+	}
+	if table, all = opened(t, file, intake.Options{Header: 4}); fmt.Sprint(table.Header(), all) != "[Bob b@b.example] []" {
+		t.Errorf("with the header in row 4: %v %v", table.Header(), all)
+	}
+}
+
 // workbookOf is one of a single sheet.
 func workbookOf(t testing.TB, rows ...[]any) []byte {
 	return workbook(t, func(f *excelize.File) { rowsOf(t, f, "Sheet1", rows...) })

@@ -95,7 +95,11 @@ func (t *Table) startSheet(w *workbook, s sheet, rows []physicalRow, o Options) 
 }
 
 func (t *Table) passHeader(r *sheetRows, rows []physicalRow, d dialect) error {
-	for !d.headless {
+	r.skip = d.skip
+	if d.headless {
+		return t.name(make([]string, d.width), 0)
+	}
+	for {
 		err := r.advance()
 		if err == io.EOF {
 			err = fmt.Errorf("%w: it has no row %d, where its header is said to be", ErrFile, d.skip+1)
@@ -103,11 +107,10 @@ func (t *Table) passHeader(r *sheetRows, rows []physicalRow, d dialect) error {
 		if err != nil {
 			return err
 		}
-		if r.line > d.skip && !r.blank() {
+		if !r.blank() {
 			return t.name(under(rows, r.cells(), r.line), r.line)
 		}
 	}
-	return t.name(make([]string, d.width), 0)
 }
 
 // under fills the empty cells of a header with those right above: a cell that spans both rows is written in the upper.
