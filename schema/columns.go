@@ -61,7 +61,7 @@ func (c column) of(rows reflect.Value) any {
 	switch c.kind {
 	case "bigint", "integer":
 		return collect(rows, at, reflect.Value.Int)
-	case "jsonb":
+	case "json", "jsonb":
 		return collect(rows, at, func(v reflect.Value) string {
 			if raw, ok := v.Interface().(json.RawMessage); ok {
 				return string(raw)

@@ -67,7 +67,7 @@ const addEvent = `INSERT INTO events (lead_id, at, kind, actor, data) VALUES ($1
 
 var addEvents = columns(`INSERT INTO events (lead_id, at, kind, actor, data)
 	SELECT r.lead_id, $2::timestamptz, r.kind, $3::text, r.data
-	FROM {r: lead_id bigint, kind text, data jsonb, no integer} ORDER BY r.no`)
+	FROM {r: lead_id bigint, kind text, data json, no integer} ORDER BY r.no`)
 
 // LeadEvents returns the story of a lead, oldest first.
 func LeadEvents(ctx context.Context, tx *dbctx.Tx, leadID int64) ([]Event, error) {

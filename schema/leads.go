@@ -126,7 +126,7 @@ var saveLeads = columns(`INSERT INTO leads (id, state, email, phone, name, compa
 		r.fields, r.extra, r.submissions, r.score, r.parts, nullif(r.owner_id, 0), r.owner_reason,
 		$2::timestamptz, $2::timestamptz
 	FROM {r: id bigint, state text, email text, phone text, name text, company text, country text, name_key text, ` +
-	`last_key text, company_key text, fields jsonb, extra jsonb, submissions integer, score integer, parts jsonb, ` +
+	`last_key text, company_key text, fields json, extra json, submissions integer, score integer, parts json, ` +
 	`owner_id bigint, owner_reason text}
 	WHERE true
 	ON CONFLICT (id) DO UPDATE SET state = excluded.state, email = excluded.email, phone = excluded.phone,

@@ -41,7 +41,7 @@ func sqliteSet(set string) string {
 	for column := range strings.SplitSeq(m[2], ", ") {
 		name, kind, _ := strings.Cut(column, " ")
 		arrow := "->>"
-		if kind == "jsonb" {
+		if strings.HasPrefix(kind, "json") {
 			arrow = "->"
 		}
 		columns = append(columns, fmt.Sprintf("value %s '$.%s' AS %s", arrow, name, name))
