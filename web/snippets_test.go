@@ -56,6 +56,13 @@ func (b *busy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// seen are the requests so far: when each came, and what those that got through were answered.
+func (b *busy) seen() ([]time.Time, []*httptest.ResponseRecorder) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.times, b.answered
+}
+
 // runSnippet runs a program with nothing in its environment but PATH and this, and returns what it prints and its exit code.
 func runSnippet(t *testing.T, interpreter, file string, environ ...string) (stdout, stderr string, code int) {
 	t.Helper()
@@ -105,11 +112,13 @@ func TestSnippetsSendALeadOnceAndTryAgainWhenTold(t *testing.T) {
 				if err := json.Unmarshal([]byte(first), &a); err != nil || code != 0 {
 					t.Fatalf("it prints %q and %q, and ends with %d", first, complaints, code)
 				}
-				if waited := front.times[1].Sub(front.times[0]); waited < time.Second {
+				times, _ := front.seen()
+				if waited := times[1].Sub(times[0]); waited < time.Second {
 					t.Errorf("it came again after %s, want the second that it was asked to wait", waited)
 				}
 				again, _, _ := runSnippet(t, interpreter, s.File, environ...)
-				if again != first || front.answered[1].Header().Get("Idempotency-Replayed") != "true" {
+				_, answered := front.seen()
+				if again != first || answered[1].Header().Get("Idempotency-Replayed") != "true" {
 					t.Errorf("the second run prints %q, the first %q; want a replay", again, first)
 				}
 				if n := c.stored(); n != 2 {
@@ -147,8 +156,9 @@ func TestSnippetsSayWhatIsWrongAndDoNotTryAgain(t *testing.T) {
 			h := httptest.NewServer(front)
 			t.Cleanup(h.Close)
 			stdout, stderr, code := runSnippet(t, interpreter, s.File, "LEADMILL_URL="+h.URL, "LEADMILL_KEY=wrong")
-			if code != 1 || stdout != "" || !strings.Contains(stderr, "Authorization: Bearer") || len(front.answered) != 1 {
-				t.Errorf("it prints %q and %q, ends with %d after %d tries; want the problem, 1 and one try", stdout, stderr, code, len(front.answered))
+			_, answered := front.seen()
+			if code != 1 || stdout != "" || !strings.Contains(stderr, "Authorization: Bearer") || len(answered) != 1 {
+				t.Errorf("it prints %q and %q, ends with %d after %d tries; want the problem, 1 and one try", stdout, stderr, code, len(answered))
 			}
 		})
 	}

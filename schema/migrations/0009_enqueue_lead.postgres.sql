@@ -71,7 +71,12 @@ BEGIN
     -- As River inserts it and as River tells of it: a test compares the rows.
     INSERT INTO %1$I.river_job (kind, args, queue, max_attempts, created_at, scheduled_at)
         VALUES ('process_leads', jsonb_build_object('intake_ids', jsonb_build_array(taken)), 'live', 25, arrived, arrived);
-    PERFORM pg_notify(%2$L, '{"queue": "live"}');
+    -- A commit that notifies waits for every other that does, and takes its turn at the disk: 320 commits a second instead of
+    -- 1,250, for the whole server. So of many callers at once only four tell, and what the others bring is found in their
+    -- wake, or by the workers' look around, 200 ms later at most.
+    IF pg_try_advisory_xact_lock(48117206, mod(pg_backend_pid(), 4)) THEN
+        PERFORM pg_notify(%2$L, '{"queue": "live"}');
+    END IF;
     RETURN taken;
 END
 $function$
