@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -238,6 +239,41 @@ func TestAPrivateAddressOrARemovedHookIsNotCalled(t *testing.T) {
 		}
 		if n := len(g.got()); n != 0 {
 			t.Errorf("%d calls were made, want none", n)
+		}
+	})
+}
+
+func TestAFetchThatAStopCutsOffGoesOnElsewhere(t *testing.T) {
+	fetchDatabases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		called := make(chan struct{}, 1)
+		var calls atomic.Int64
+		g := listen(t, func(_ string, w http.ResponseWriter, r *http.Request) {
+			if calls.Add(1) == 1 {
+				called <- struct{}{}
+				<-r.Context().Done() // the first caller goes before it is answered
+				return
+			}
+			lead11(w)
+		})
+		p := newPage(t, db, g.URL, true)
+		p.tell("11")
+		first := p.process()
+		if err := first.Start(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		<-called
+		now, cancel := context.WithCancel(context.Background())
+		cancel()
+		if err := first.Stop(now); !errors.Is(err, context.Canceled) {
+			t.Fatalf("stop at once = %v", err)
+		}
+		if f, _ := p.fetch("11"); f.State != schema.FetchOpen || f.Tries != 0 {
+			t.Errorf("fetch = %+v, want it open and no try lost", f)
+		}
+		p.start(p.q)
+		await(t, func() bool { f, _ := p.fetch("11"); return f.State == schema.FetchDone })
+		if n := p.count(`SELECT count(*) FROM intakes`); n != 1 || calls.Load() != 2 {
+			t.Errorf("%d intakes after %d calls, want 1 after 2", n, calls.Load())
 		}
 	})
 }
