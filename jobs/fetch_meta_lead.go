@@ -41,6 +41,7 @@ var fetchMetaLead = stages[FetchMetaLead, fetching]{
 // fetching is a fetch on its way, and how it went.
 type fetching struct {
 	fetch  schema.Fetch
+	tries  int // as the row had them when this try began
 	hook   schema.Hook
 	answer answer
 	lead   []byte        // what was answered
@@ -66,6 +67,10 @@ func takeFetch(ctx context.Context, s *Scope, args FetchMetaLead) (f fetching, e
 	f.fetch, f.hook, err = schema.GetFetch(ctx, s.Tx, args.FetchID)
 	if errors.Is(err, schema.ErrNotFound) || err == nil && f.fetch.State == schema.FetchDone {
 		return f, errNothingToDo
+	}
+	f.tries = f.fetch.Tries
+	if f.fetch.State == schema.FetchParked {
+		f.fetch.Tries = 0 // who retries it has all tries before him
 	}
 	return f, err
 }
@@ -98,10 +103,11 @@ func fetchAgain(f fetching, _ time.Time) time.Duration {
 	return max(wait+rand.N(wait/10), min(f.answer.retryAfter, longestWait))
 }
 
-// settleFetch takes the lead in, or writes down why there is none yet.
+// settleFetch takes the lead in, or writes down why there is none yet. Of who was overtaken by a later try only a lead counts;
+// as with deliveries, anything else is left to that one, and the job is not ended.
 func settleFetch(ctx context.Context, s *Scope, f fetching, wait time.Duration) error {
-	undone, err := schema.LockFetch(ctx, s.Tx, f.fetch.ID)
-	if err != nil || !undone { // another run of this job has settled it
+	state, tries, err := schema.LockFetch(ctx, s.Tx, f.fetch.ID)
+	if err != nil || state == schema.FetchDone {
 		return err
 	}
 	f.fetch.Tries++
@@ -109,6 +115,8 @@ func settleFetch(ctx context.Context, s *Scope, f fetching, wait time.Duration) 
 	switch {
 	case f.means.Fetched:
 		return s.takeFetched(ctx, f)
+	case tries != f.tries:
+		return again{overtakenWait}
 	case wait > 0:
 		f.fetch.State = schema.FetchOpen
 		schema.SettleFetch(s.Tx, f.fetch, s.Now)
@@ -119,10 +127,9 @@ func settleFetch(ctx context.Context, s *Scope, f fetching, wait time.Duration) 
 	if f.means.Flag {
 		schema.FlagHook(s.Tx, f.fetch.SourceID, hook.Meta, f.means.Reason)
 	}
-	reason := f.fetch.Reason
-	f.fetch.State, f.fetch.Tries = schema.FetchParked, 0 // who retries it has all tries before him
+	f.fetch.State = schema.FetchParked
 	schema.SettleFetch(s.Tx, f.fetch, s.Now)
-	return dbctx.Keep(&hopeless{reason})
+	return dbctx.Keep(&hopeless{f.fetch.Reason})
 }
 
 func (s *Scope) takeFetched(ctx context.Context, f fetching) error {

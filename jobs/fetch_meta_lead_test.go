@@ -2,10 +2,12 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -207,13 +209,12 @@ func TestAFetchIsTriedAgainWhenMetaAsksForItAndNotForever(t *testing.T) {
 		}
 		f, _ := p.fetch("11")
 		f.Tries = len(deliverySchedule)
-		last := fetching{fetch: f, means: hook.JudgeGraph(429, nil)}
+		p.run(func(_ context.Context, tx *dbctx.Tx) error { schema.SettleFetch(tx, f, p.q.now()); return nil })
+		last := fetching{fetch: f, tries: f.Tries, means: hook.JudgeGraph(429, nil)}
 		if wait := fetchAgain(last, p.q.now()); wait != 0 {
 			t.Errorf("behind the last try it waits %s, want 0", wait)
 		}
-		err := dbctx.Run(t.Context(), db, func(ctx context.Context, tx *dbctx.Tx) error {
-			return settleFetch(ctx, &Scope{Tx: tx, Now: p.q.now(), Job: Job{ID: 1}, q: p.q}, last, 0)
-		}, dbctx.Once("job/1"))
+		err := p.settle(last, 0)
 		if f, _ = p.fetch("11"); err == nil || f.State != schema.FetchParked || !strings.Contains(f.Reason, "in 10 tries") {
 			t.Errorf("fetch = %+v, %v; want it parked behind ten tries", f, err)
 		}
@@ -242,26 +243,81 @@ func TestAPrivateAddressOrARemovedHookIsNotCalled(t *testing.T) {
 	})
 }
 
-// A worker that stalls in its call and wakes up late finds that another has taken the lead in.
-func TestWhoSettlesAFetchSecondChangesNothing(t *testing.T) {
+func TestAFetchThatAStopCutsOffGoesOnElsewhere(t *testing.T) {
+	fetchDatabases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		called := make(chan struct{}, 1)
+		var calls atomic.Int64
+		g := listen(t, func(_ string, w http.ResponseWriter, r *http.Request) {
+			if calls.Add(1) == 1 {
+				called <- struct{}{}
+				<-r.Context().Done() // the first caller goes before it is answered
+				return
+			}
+			lead11(w)
+		})
+		p := newPage(t, db, g.URL, true)
+		p.tell("11")
+		first := p.process()
+		if err := first.Start(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		<-called
+		now, cancel := context.WithCancel(context.Background())
+		cancel()
+		if err := first.Stop(now); !errors.Is(err, context.Canceled) {
+			t.Fatalf("stop at once = %v", err)
+		}
+		if f, _ := p.fetch("11"); f.State != schema.FetchOpen || f.Tries != 0 {
+			t.Errorf("fetch = %+v, want it open and no try lost", f)
+		}
+		p.start(p.q)
+		await(t, func() bool { f, _ := p.fetch("11"); return f.State == schema.FetchDone })
+		if n := p.count(`SELECT count(*) FROM intakes`); n != 1 || calls.Load() != 2 {
+			t.Errorf("%d intakes after %d calls, want 1 after 2", n, calls.Load())
+		}
+	})
+}
+
+// settle settles a fetch in a scope of its own.
+func (p *page) settle(f fetching, wait time.Duration) error {
+	return dbctx.Run(p.t.Context(), p.db, func(ctx context.Context, tx *dbctx.Tx) error {
+		return settleFetch(ctx, &Scope{Tx: tx, Now: p.q.now(), Job: Job{ID: 1}, q: p.q}, f, wait)
+	})
+}
+
+// A worker that stalls in its call and wakes up late finds that another has been there.
+func TestWhoIsOvertakenInAFetchChangesNothingButBringsALead(t *testing.T) {
 	fetchDatabases.Each(t, func(t *testing.T, db *dbctx.DB) {
 		p := newPage(t, db, "http://127.0.0.1:1", true)
 		p.tell("11")
 		f, h := p.fetch("11")
 		body := []byte(`{"id":"11","field_data":[{"name":"email","values":["olga@example.com"]}]}`)
-		for i, c := range []fetching{
-			{fetch: f, hook: h, lead: body, means: hook.JudgeGraph(200, body)},
-			{fetch: f, hook: h, lead: body, means: hook.JudgeGraph(200, body)},
-			{fetch: f, hook: h, means: hook.JudgeGraph(400, []byte(`{"error":{"code":190}}`))},
-		} {
-			p.run(func(ctx context.Context, tx *dbctx.Tx) error {
-				return settleFetch(ctx, &Scope{Tx: tx, Now: p.q.now(), Job: Job{ID: int64(i)}, q: p.q}, c, 0)
-			})
+		lead := fetching{fetch: f, hook: h, lead: body, means: hook.JudgeGraph(200, body)}
+		none := fetching{fetch: f, hook: h, means: hook.JudgeGraph(400, []byte(`{"error":{"code":100}}`))}
+		away := fetching{fetch: f, hook: h, means: hook.JudgeGraph(500, nil)}
+		expired := fetching{fetch: f, hook: h, means: hook.JudgeGraph(400, []byte(`{"error":{"code":190}}`))}
+		var given *hopeless
+		if err := p.settle(none, 0); !errors.As(err, &given) {
+			t.Errorf("who finds nothing: %v, want the job given up", err)
 		}
-		got, h := p.fetch("11")
-		if got.State != schema.FetchDone || got.Tries != 1 || h.Problem != "" || p.count(`SELECT count(*) FROM intakes`) != 1 ||
+		for name, late := range map[string]fetching{"away": away, "expired": expired} {
+			var later again
+			if err := p.settle(late, time.Second); !errors.As(err, &later) {
+				t.Errorf("%s behind it: %v, want that it comes again", name, err)
+			}
+		}
+		if f, h := p.fetch("11"); f.State != schema.FetchParked || f.Tries != 1 || f.Reason != none.means.Reason || h.Problem != "" {
+			t.Errorf("fetch = %+v, flagged %q; want it as the first left it", f, h.Problem)
+		}
+		for _, late := range []fetching{lead, lead, expired} {
+			if err := p.settle(late, 0); err != nil {
+				t.Error(err)
+			}
+		}
+		f, h = p.fetch("11")
+		if f.State != schema.FetchDone || f.IntakeID == 0 || h.Problem != "" || p.count(`SELECT count(*) FROM intakes`) != 1 ||
 			p.count(`SELECT count(*) FROM river_job WHERE kind = 'process_leads'`) != 1 {
-			t.Errorf("fetch = %+v, flagged %q; want one intake with its job, from the first", got, h.Problem)
+			t.Errorf("fetch = %+v, flagged %q; want one intake with its job", f, h.Problem)
 		}
 	})
 }

@@ -62,14 +62,13 @@ func GetFetch(ctx context.Context, tx *dbctx.Tx, id int64) (f Fetch, h Hook, err
 	return f, h, err
 }
 
-// LockFetch keeps a fetch from changing until the scope ends; undone is false if it is done.
-func LockFetch(ctx context.Context, tx *dbctx.Tx, id int64) (undone bool, err error) {
-	var state string
-	err = tx.QueryRow(ctx, lockFetch.on(tx), id).Scan(&state)
-	return state != FetchDone, notFound(err, "fetch", id)
+// LockFetch keeps a fetch from changing until the scope ends, and says how it stands.
+func LockFetch(ctx context.Context, tx *dbctx.Tx, id int64) (state string, tries int, err error) {
+	err = tx.QueryRow(ctx, lockFetch.on(tx), id).Scan(&state, &tries)
+	return state, tries, notFound(err, "fetch", id)
 }
 
-var lockFetch = both(`SELECT f.state FROM fetches f WHERE f.id = $1 FOR NO KEY UPDATE OF f`)
+var lockFetch = both(`SELECT f.state, f.tries FROM fetches f WHERE f.id = $1 FOR NO KEY UPDATE OF f`)
 
 // SettleFetch writes down how a try went: State, Tries, Reason and IntakeID.
 func SettleFetch(tx *dbctx.Tx, f Fetch, now time.Time) {

@@ -107,16 +107,16 @@ func TestALeadThatIsToldOfTwiceIsFetchedOnce(t *testing.T) {
 		}
 		f.State, f.Tries, f.Reason = schema.FetchParked, 3, "why"
 		schema.SettleFetch(tx, f, at)
-		if undone, err := schema.LockFetch(ctx, tx, f.ID); !undone || err != nil {
-			t.Errorf("a parked one is undone: %v, %v", undone, err)
+		if state, tries, err := schema.LockFetch(ctx, tx, f.ID); state != schema.FetchParked || tries != 3 || err != nil {
+			t.Errorf("it is %s behind %d tries, %v; want parked behind 3", state, tries, err)
 		}
 		if list := must[[]schema.Hook](t)(schema.ListHooks(ctx, tx)); len(list) != 1 || list[0].Open != 2 || list[0].Parked != 1 {
 			t.Errorf("hooks = %+v, want 2 open and 1 parked", list)
 		}
 		f.State, f.IntakeID = schema.FetchDone, 7
 		schema.SettleFetch(tx, f, at)
-		if undone, err := schema.LockFetch(ctx, tx, f.ID); undone || err != nil {
-			t.Errorf("one that is done is undone: %v, %v", undone, err)
+		if got, _, err := schema.GetFetch(ctx, tx, f.ID); err != nil || got != f {
+			t.Errorf("fetch = %+v, %v; want %+v", got, err, f)
 		}
 		if _, _, err := schema.GetFetch(ctx, tx, 999); !errors.Is(err, schema.ErrNotFound) {
 			t.Errorf("no fetch: %v, want ErrNotFound", err)

@@ -58,9 +58,14 @@ func furnishHook(h *schema.Hook, given hookSecret) (made madeSecret, err error) 
 			h.Secret = made.value
 			return made, nil
 		}
-		if h.Secret, err = hook.CheckSecret(given.secret); err != nil {
+		secret, err := hook.CheckSecret(given.secret)
+		if err != nil {
 			return made, usagef("the secret is not one: %w", err)
 		}
+		if secret == h.Secret {
+			return made, usagef("the secret is the one that the hook has; without HOOK_SECRET a new one is made")
+		}
+		h.Secret = secret
 	}
 	return made, nil
 }

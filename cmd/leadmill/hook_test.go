@@ -76,6 +76,7 @@ func TestAHookRotatesWithAnOverlap(t *testing.T) {
 		env := on(url)
 		given := "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0LCBsb25nIGVub3VnaA=="
 		leadmill(t, append(env, "HOOK_SECRET="+given), "", "hook", "add", "standard", "shop").want(t, exitDone)
+		leadmill(t, append(env, "HOOK_SECRET="+given), "", "hook", "rotate", "standard", "shop").want(t, exitUsage)
 		made := strings.TrimSpace(leadmill(t, env, "", "hook", "rotate", "standard", "shop").want(t, exitDone).stdout)
 		h := stored(t, url, "standard", "shop")
 		if s := h.Secrets(now()); len(s) != 2 || s[0] != made || s[1] != given || h.OldUntil.Before(now().Add(23*time.Hour)) {
