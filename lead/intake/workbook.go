@@ -113,7 +113,7 @@ var packedOthers = []struct{ part, says string }{
 }
 
 func (w *workbook) refuseOthers() error {
-	if w.parts["xl/workbook.xml"] != nil || w.parts["_rels/.rels"] != nil && w.parts["[content_types].xml"] != nil && w.mainPart() != "" {
+	if w.parts["xl/workbook.xml"] != nil || w.mainPart() != "" {
 		return nil
 	}
 	for _, o := range packedOthers {
@@ -245,7 +245,8 @@ func (w *workbook) listSheets(main string, related relations) error {
 			if i < 0 || !strings.HasSuffix(related[i].kind, "/worksheet") {
 				return nil // a chart
 			}
-			w.sheets = append(w.sheets, sheet{name: e.get("name"), part: related[i].part, hidden: strings.HasSuffix(strings.ToLower(e.get("state")), "hidden")})
+			hidden := strings.HasSuffix(strings.ToLower(e.get("state")), "hidden") // or veryHidden
+			w.sheets = append(w.sheets, sheet{e.get("name"), related[i].part, hidden})
 			if len(w.sheets) > mostSheets {
 				return fmt.Errorf("%w: it has more than %d sheets", ErrFile, mostSheets)
 			}
