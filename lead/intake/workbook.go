@@ -69,6 +69,9 @@ func (m *meteredAt) ReadAt(p []byte, off int64) (int, error) {
 			return 0, fmt.Errorf("%w: it is an archive of far too many files", ErrFile)
 		}
 	}
+	if off < 0 { // as an archive may say that is damaged
+		return 0, io.ErrUnexpectedEOF
+	}
 	n, err := m.in.ReadAt(p, off)
 	if err != nil && err != io.EOF {
 		err = &readError{err}
