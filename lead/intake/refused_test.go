@@ -109,6 +109,8 @@ func TestBombsOfTextAreRefusedWithinTheMemoryOfARow(t *testing.T) {
 		"a million columns":         {start: "email,x\n", piece: "x,"},
 		"a million column names":    {piece: "x,"},
 		"quotes in one line":        {start: "email,x\n", piece: `"a`},
+		"quotes in the middle":      {start: "email,x\n", piece: `"a"b,`},
+		"quotes and blanks":         {start: "email,x\n", piece: `"a"  `},
 		"doubled quotes":            {start: "email,x\n", piece: `"`},
 		"utf-16 without an end":     {start: "\xFF\xFE", piece: "x\x00"},
 	} {
