@@ -7,10 +7,10 @@ import (
 
 // neutral are words of a column's name that do not change what it holds: whose it is, and politeness. Those for a number
 // do so only where the field is one: the account number is not the account.
-var neutral = words(`a an the your you my our main primary 1 private privat work business office home personal direct required optional
-	please enter contact lead customer client person prospect visitor attendee participant
-	field feld der die das dein deine ihr ihre bitte pflichtfeld geschaftl geschaftlich dienstl dienstlich
-	kunde kunden kontakt person teilnehmer haupt le la votre vos su tu el profesional professionnel pro`)
+var neutral = words(`a an the your you my our main primary 1 private privat work business office home personal direct
+	required optional please enter contact lead customer client person prospect visitor attendee participant field feld
+	der die das dein deine ihr ihre bitte pflichtfeld geschaftl geschaftlich dienstl dienstlich kunde kunden kontakt
+	teilnehmer haupt le la votre vos su tu el profesional professionnel pro`)
 
 var forNumber = words("nr no number nummer num")
 
