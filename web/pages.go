@@ -27,6 +27,7 @@ func (s *Server) pages(mux *http.ServeMux) {
 	mux.HandleFunc("GET /failed/jobs/{id}", s.failedJob)
 	mux.HandleFunc("POST /failed/jobs/{id}/retry", s.retryJob)
 	mux.HandleFunc("GET /imports", s.imports)
+	mux.HandleFunc("GET /sources", s.sources)
 	mux.HandleFunc("GET /destinations", s.destinations)
 	mux.HandleFunc("GET /cron", s.cron)
 	mux.HandleFunc("POST /cron/{name}/run", s.runSchedule)
