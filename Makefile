@@ -20,15 +20,17 @@ check: ## gofmt, go vet, staticcheck
 race: ## the race detector on the rooms with goroutines, every test COUNT times but for long ones of a single goroutine
 	go test -race -count=$(COUNT) -timeout 30m -skip '$(SINGLE)' ./dbctx/... ./jobs/...
 
-bench: ## against what PostgreSQL itself allows, in ROUNDS; from enqueue to start; from POST to delivered
+bench: ## against what PostgreSQL itself allows, in ROUNDS; from enqueue to start; from POST to delivered; leads taken in
 	go test -run '^$$' -bench JobAgainstTheLimit -benchtime $(ROUNDS)x .
 	go test -run '^$$' -bench ScopeByHand -benchtime $(ROUNDS)x ./dbctx
 	go test -run '^$$' -bench EmptyScope ./dbctx
 	go test -run '^$$' -bench Pickup -benchtime 1000x ./jobs
 	go test -run '^$$' -bench FromPostToDelivered -benchtime 300x .
+	go test -run '^$$' -bench Intake/posts -benchtime 20000x ./web
+	go test -run '^$$' -bench Intake/batches -benchtime 200x ./web
 
 fuzz: ## every fuzz test for FUZZTIME
-	@for p in $$(go list ./lead/...); do \
+	@for p in $$(go list ./lead/... ./web); do \
 		for f in $$(go test -list '^Fuzz' $$p | grep ^Fuzz); do \
 			go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
 		done; \
