@@ -242,6 +242,17 @@ func TestTrapsQuarantineAndTellNothing(t *testing.T) {
 	}
 }
 
+func TestTrapsAreInBatchesToo(t *testing.T) {
+	apiDatabases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		c := newCounter(t, db)
+		decodeReply[batchAnswer](t, c.batch(`[{"email":"ada@example.com"},{"email":"bot@example.com","_gotcha":"x"}]`), 202)
+		c.work()
+		if a := c.intakes(); a[0].Status != lead.Accepted || a[1].Status != lead.Quarantined {
+			t.Errorf("verdicts %s and %s", a[0].Status, a[1].Status)
+		}
+	})
+}
+
 func TestARejectionOutweighsATrap(t *testing.T) {
 	siteDatabases.Each(t, func(t *testing.T, db *dbctx.DB) {
 		s := newSite(t, db, Config{})
