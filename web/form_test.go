@@ -76,7 +76,9 @@ func TestAFormCannotTouchTheIdempotencyKeysOfItsSource(t *testing.T) {
 		s := newSite(t, db, Config{})
 		path := s.form(nil, nil)
 		key, hash := jobs.NewKey()
-		s.run(func(ctx context.Context, tx *dbctx.Tx) error { return schema.RotateKey(ctx, tx, "shop", hash, s.now(), 0) })
+		s.run(func(ctx context.Context, tx *dbctx.Tx) error {
+			return schema.RotateKey(ctx, tx, "shop", hash, s.now(), 0)
+		})
 		if r := s.press(path, url.Values{"email": {"eve@example.com"}}, "Idempotency-Key", "order-17"); r.status != 202 {
 			t.Fatalf("form = %d", r.status)
 		}
