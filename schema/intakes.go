@@ -80,7 +80,7 @@ var insertIntake = both(`INSERT INTO intakes (source_id, key, hash, payload, for
 func InsertRows(ctx context.Context, tx *dbctx.Tx, rows []NewIntake, now time.Time) ([]int64, error) {
 	sent := make([]intakeRow, len(rows))
 	for n, in := range rows {
-		sent[n] = intakeRow{in.SourceID, in.Hash, in.Payload, in.ImportID, in.Row}
+		sent[n] = intakeRow{in.SourceID, in.Hash, in.Payload, in.Suspicion, in.ImportID, in.Row}
 	}
 	ids, err := dbctx.All(ctx, tx, scanID, insertRows.on(tx), insertRows.args(tx, sent, now)...)
 	slices.Sort(ids) // they are given in the order of the rows
@@ -88,16 +88,17 @@ func InsertRows(ctx context.Context, tx *dbctx.Tx, rows []NewIntake, now time.Ti
 }
 
 type intakeRow struct {
-	SourceID int64  `json:"source_id"`
-	Hash     string `json:"hash"`
-	Payload  string `json:"payload"`
-	ImportID int64  `json:"import_id"`
-	Row      int64  `json:"row_no"`
+	SourceID  int64  `json:"source_id"`
+	Hash      string `json:"hash"`
+	Payload   string `json:"payload"`
+	Suspicion string `json:"suspicion"`
+	ImportID  int64  `json:"import_id"`
+	Row       int64  `json:"row_no"`
 }
 
-var insertRows = columns(`INSERT INTO intakes (source_id, hash, payload, import_id, row_no, received_at)
-	SELECT r.source_id, r.hash, r.payload, nullif(r.import_id, 0), CASE WHEN r.import_id <> 0 THEN r.row_no END, $2::timestamptz
-	FROM {r: source_id bigint, hash text, payload text, import_id bigint, row_no bigint}
+var insertRows = columns(`INSERT INTO intakes (source_id, hash, payload, suspicion, import_id, row_no, received_at)
+	SELECT r.source_id, r.hash, r.payload, r.suspicion, nullif(r.import_id, 0), CASE WHEN r.import_id <> 0 THEN r.row_no END, $2::timestamptz
+	FROM {r: source_id bigint, hash text, payload text, suspicion text, import_id bigint, row_no bigint}
 	WHERE true ORDER BY r.row_no
 	ON CONFLICT (import_id, row_no) WHERE import_id IS NOT NULL DO NOTHING RETURNING id`)
 

@@ -66,6 +66,9 @@ func (s *Server) takeFromForm(w http.ResponseWriter, r *http.Request) (next stri
 			return "", errRedirect
 		}
 	}
+	if key != "" {
+		key = "form/" + key // a stranger must not take, or find out, the keys of those who send with a source's key
+	}
 	_, replayed, err := s.store(r.Context(), from, key, in)
 	if replayed {
 		w.Header().Set("Idempotency-Replayed", "true")

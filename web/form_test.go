@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/leadmill/leadmill/dbctx"
+	"github.com/leadmill/leadmill/jobs"
 	"github.com/leadmill/leadmill/lead"
 	"github.com/leadmill/leadmill/lead/intake"
 	"github.com/leadmill/leadmill/schema"
@@ -66,6 +67,30 @@ func TestAFormNeedsNoKeyAndCanOnlyAdd(t *testing.T) {
 			if r := s.request(method, path, nil); r.status < 400 {
 				t.Errorf("%s = %d", method, r.status)
 			}
+		}
+	})
+}
+
+func TestAFormCannotTouchTheIdempotencyKeysOfItsSource(t *testing.T) {
+	siteDatabases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		s := newSite(t, db, Config{})
+		path := s.form(nil, nil)
+		key, hash := jobs.NewKey()
+		s.run(func(ctx context.Context, tx *dbctx.Tx) error {
+			return schema.RotateKey(ctx, tx, "shop", hash, s.now(), 0)
+		})
+		if r := s.press(path, url.Values{"email": {"eve@example.com"}}, "Idempotency-Key", "order-17"); r.status != 202 {
+			t.Fatalf("form = %d", r.status)
+		}
+		for _, marked := range []string{"", "true"} {
+			r := s.do("POST", "/api/v1/leads", key, `{"email":"ada@example.com"}`, "Idempotency-Key", "order-17")
+			if r.status != 202 || r.header.Get("Idempotency-Replayed") != marked {
+				t.Errorf("the source itself = %d %s, replayed %q", r.status, r.body, r.header.Get("Idempotency-Replayed"))
+			}
+		}
+		again := s.press(path, url.Values{"email": {"eve@example.com"}}, "Idempotency-Key", "order-17")
+		if again.status != 202 || again.header.Get("Idempotency-Replayed") != "true" || len(s.intakes()) != 2 {
+			t.Errorf("form again = %d %v", again.status, again.header)
 		}
 	})
 }
@@ -217,6 +242,17 @@ func TestTrapsQuarantineAndTellNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestTrapsAreInBatchesToo(t *testing.T) {
+	apiDatabases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		c := newCounter(t, db)
+		decodeReply[batchAnswer](t, c.batch(`[{"email":"ada@example.com"},{"email":"bot@example.com","_gotcha":"x"}]`), 202)
+		c.work()
+		if a := c.intakes(); a[0].Status != lead.Accepted || a[1].Status != lead.Quarantined {
+			t.Errorf("verdicts %s and %s", a[0].Status, a[1].Status)
+		}
+	})
 }
 
 func TestARejectionOutweighsATrap(t *testing.T) {
