@@ -149,7 +149,7 @@ func queueConfig(workers int) river.QueueConfig {
 // workersOf is how many jobs of a queue run at once in this process; 0 if there is no such queue.
 func (q *Queue) workersOf(name string) int {
 	wide, narrow, bulk := 100, 4, max(2, runtime.GOMAXPROCS(0)) // chunks keep processors busy, more of them only wait for each other
-	if q.db.Dialect() == dbctx.SQLite { // one writer at a time
+	if q.db.Dialect() == dbctx.SQLite {                         // one writer at a time
 		wide, narrow, bulk = 4, 1, 1
 	}
 	if q.options.Concurrency > 0 {
