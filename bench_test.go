@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -57,6 +58,66 @@ func BenchmarkJobAgainstTheLimit(b *testing.B) {
 	b.ReportMetric(median(inbox), "of-limit-inbox")
 }
 
+// BenchmarkPipelineAgainstBareSQL takes submissions to owned leads, 500 in a job, through the program. A round is the same row
+// changes as bare set-based SQL by two psql processes, the program twice, and the SQL again. The SQL writes more: two rows of
+// lead_blocks, a delivery and its event for each lead.
+func BenchmarkPipelineAgainstBareSQL(b *testing.B) {
+	f := &fleet{tb: b, folder: b.TempDir()}
+	f.build()
+	var rate, speed, cpu []float64
+	for b.Loop() {
+		before := f.bareSQL()
+		first, second := f.pipeline(), f.pipeline()
+		after := f.bareSQL()
+		rate = append(rate, first.LeadRate, second.LeadRate)
+		speed = append(speed, first.LeadRate/before.LeadRate, second.LeadRate/after.LeadRate)
+		cpu = append(cpu, before.cpu()/first.cpu(), after.cpu()/second.cpu())
+	}
+	b.ReportMetric(median(rate), "leads/s")
+	b.ReportMetric(median(speed), "of-bare-sql")
+	b.ReportMetric(median(cpu), "of-bare-sql-by-cpu")
+}
+
+const benchLeads = 40_000
+
+func (f *fleet) pipeline() benchLine {
+	f.tb.Helper()
+	f.fresh()
+	return f.measure(fmt.Sprintf("leadmill bench --unit pipeline --leads %d --json", benchLeads))
+}
+
+func (f *fleet) bareSQL() benchLine {
+	f.tb.Helper()
+	f.fresh()
+	script, err := filepath.Abs("testdata/bare/bare.sh")
+	if err != nil {
+		f.tb.Fatal(err)
+	}
+	return f.measure(fmt.Sprintf("'%s' %d", script, benchLeads))
+}
+
+// fresh gives the fleet an empty database of its own on a server that loses nothing, and returns its URL. Of twenty-two
+// connections two are the reserve of the pool.
+func (f *fleet) fresh() (url string) {
+	f.tb.Helper()
+	url = safe.URL(f.tb, dbctx.Postgres)
+	f.environ = append(os.Environ(), "PATH="+f.folder+":"+os.Getenv("PATH"), "DATABASE_URL="+url, "DB_POOL_SIZE=22", "DB_MAX_OVERFLOW=0",
+		"LOG_LEVEL=warn")
+	f.run("leadmill migrate up")
+	return url
+}
+
+// measure prints the line of a benchmark.
+func (f *fleet) measure(command string) (l benchLine) {
+	f.tb.Helper()
+	line := f.run(command)
+	fmt.Print(line)
+	if err := json.Unmarshal([]byte(line), &l); err != nil {
+		f.tb.Fatal(err)
+	}
+	return l
+}
+
 // safe loses nothing when the power fails.
 var safe = dbctxtest.NewOn("bench", nil, dbctxtest.Safe...)
 
@@ -79,6 +140,7 @@ func both(client, server *float64) float64 {
 // benchLine is what leadmill bench prints.
 type benchLine struct {
 	Rate      float64  `json:"jobs_per_s"`
+	LeadRate  float64  `json:"leads_per_s"`
 	ClientCPU *float64 `json:"client_cpu_us"`
 	PgCPU     *float64 `json:"pg_cpu_us"`
 }
@@ -90,15 +152,8 @@ func (l benchLine) cpu() float64 { return both(l.ClientCPU, l.PgCPU) }
 func (f *fleet) bench() (l benchLine) {
 	f.tb.Helper()
 	const jobs = 40_000
-	url := safe.URL(f.tb, dbctx.Postgres)
-	f.environ = append(os.Environ(), "PATH="+f.folder+":"+os.Getenv("PATH"), "DATABASE_URL="+url, "DB_POOL_SIZE=22", "DB_MAX_OVERFLOW=0",
-		"LOG_LEVEL=warn")
-	f.run("leadmill migrate up")
-	line := f.run(fmt.Sprintf("leadmill bench --unit job --jobs %d --json", jobs))
-	fmt.Print(line)
-	if err := json.Unmarshal([]byte(line), &l); err != nil {
-		f.tb.Fatal(err)
-	}
+	url := f.fresh()
+	l = f.measure(fmt.Sprintf("leadmill bench --unit job --jobs %d --json", jobs))
 	if events, leads := countEvents(f.tb, url); events != jobs || leads != jobs {
 		f.tb.Fatalf("%d events of %d leads, want one for each of %d jobs", events, leads, jobs)
 	}
@@ -127,8 +182,6 @@ func median(of []float64) float64 {
 }
 
 func report(b *testing.B, took []time.Duration) {
-	slices.Sort(took)
-	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-	b.ReportMetric(ms(took[len(took)/2]), "ms-median")
-	b.ReportMetric(ms(took[len(took)*99/100]), "ms-p99")
+	b.ReportMetric(ms(quantile(took, 50)), "ms-median")
+	b.ReportMetric(ms(quantile(took, 99)), "ms-p99")
 }

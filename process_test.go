@@ -107,7 +107,7 @@ func (f *fleet) curl(key, body string) string {
 	return accepted.ID
 }
 
-func procfile(t *testing.T) map[string]string {
+func procfile(t testing.TB) map[string]string {
 	t.Helper()
 	f, err := os.Open("Procfile")
 	if err != nil {
@@ -125,7 +125,7 @@ func procfile(t *testing.T) map[string]string {
 	return lines
 }
 
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -34,11 +34,11 @@ func (b *batch) route(ctx context.Context) error {
 	if len(free) == 0 {
 		return nil
 	}
-	members, err := schema.Members(ctx, b.s.Tx)
+	book, err := schema.TakeBook(ctx, b.s.Tx)
 	if err != nil {
 		return err
 	}
-	picks, members := route.Assign(members, len(free))
+	picks, members := route.Assign(book.Members, len(free))
 	if picks == nil {
 		b.leaveUnowned(free)
 		return nil
@@ -46,7 +46,7 @@ func (b *batch) route(ctx context.Context) error {
 	for i, l := range free {
 		b.assign(l, picks[i])
 	}
-	schema.SaveCredits(b.s.Tx, members)
+	schema.SaveBook(b.s.Tx, schema.Book{ID: book.ID, Members: members})
 	return nil
 }
 

@@ -57,14 +57,14 @@ type PlannedDelivery struct{ ID, LeadID, DestinationID int64 }
 
 // PlanDeliveries writes deliveries that wait to be made, once for each lead, destination and intake.
 func PlanDeliveries(ctx context.Context, tx *dbctx.Tx, plans []NewDelivery, now time.Time) ([]PlannedDelivery, error) {
-	return dbctx.All(ctx, tx, scanPlanned, planDeliveries.on(tx), set(plans), now)
+	return dbctx.All(ctx, tx, scanPlanned, planDeliveries.on(tx), planDeliveries.args(tx, plans, now)...)
 }
 
 func scanPlanned(row dbctx.Scanner) (p PlannedDelivery, err error) {
 	return p, row.Scan(&p.ID, &p.LeadID, &p.DestinationID)
 }
 
-var planDeliveries = both(`INSERT INTO deliveries (lead_id, destination_id, intake_id, event, key, state, created_at, updated_at)
+var planDeliveries = columns(`INSERT INTO deliveries (lead_id, destination_id, intake_id, event, key, state, created_at, updated_at)
 	SELECT r.lead_id, r.destination_id, r.intake_id, r.event, r.key, 'pending', $2::timestamptz, $2::timestamptz
 	FROM {r: lead_id bigint, destination_id bigint, intake_id bigint, event text, key text}
 	WHERE true ON CONFLICT (lead_id, destination_id, intake_id) DO NOTHING RETURNING id, lead_id, destination_id`)

@@ -60,14 +60,14 @@ func AddEvents(tx *dbctx.Tx, actor string, at time.Time, events ...NewEvent) {
 	for i, e := range events {
 		rows[i] = row{e, i}
 	}
-	tx.Queue(addEvents.on(tx), set(rows), at, actor)
+	tx.Queue(addEvents.on(tx), addEvents.args(tx, rows, at, actor)...)
 }
 
 const addEvent = `INSERT INTO events (lead_id, at, kind, actor, data) VALUES ($1, $2, $3, $4, $5)`
 
-var addEvents = both(`INSERT INTO events (lead_id, at, kind, actor, data)
+var addEvents = columns(`INSERT INTO events (lead_id, at, kind, actor, data)
 	SELECT r.lead_id, $2::timestamptz, r.kind, $3::text, r.data
-	FROM {r: lead_id bigint, kind text, data jsonb, no integer} ORDER BY r.no`)
+	FROM {r: lead_id bigint, kind text, data json, no integer} ORDER BY r.no`)
 
 // LeadEvents returns the story of a lead, oldest first.
 func LeadEvents(ctx context.Context, tx *dbctx.Tx, leadID int64) ([]Event, error) {

@@ -78,7 +78,7 @@ func InsertRows(ctx context.Context, tx *dbctx.Tx, rows []NewIntake, now time.Ti
 	for n, in := range rows {
 		sent[n] = intakeRow{in.SourceID, in.Hash, in.Payload, in.ImportID, in.Row}
 	}
-	return dbctx.All(ctx, tx, scanID, insertRows.on(tx), set(sent), now)
+	return dbctx.All(ctx, tx, scanID, insertRows.on(tx), insertRows.args(tx, sent, now)...)
 }
 
 type intakeRow struct {
@@ -89,7 +89,7 @@ type intakeRow struct {
 	Row      int64  `json:"row_no"`
 }
 
-var insertRows = both(`INSERT INTO intakes (source_id, hash, payload, import_id, row_no, received_at)
+var insertRows = columns(`INSERT INTO intakes (source_id, hash, payload, import_id, row_no, received_at)
 	SELECT r.source_id, r.hash, r.payload, nullif(r.import_id, 0), r.row_no, $2::timestamptz
 	FROM {r: source_id bigint, hash text, payload text, import_id bigint, row_no bigint}
 	WHERE true ORDER BY r.row_no
@@ -102,11 +102,11 @@ func scanID(row dbctx.Scanner) (id int64, err error) { return id, row.Scan(&id) 
 // The status is looked at here and not in the statement: PostgreSQL would walk the index of pending intakes, which
 // its statistics call empty just before a big file makes it long.
 func TakeIntakes(ctx context.Context, tx *dbctx.Tx, ids []int64) ([]Intake, error) {
-	intakes, err := dbctx.All(ctx, tx, scanIntake, takeIntakes.on(tx), idSet(ids))
+	intakes, err := dbctx.All(ctx, tx, scanIntake, takeIntakes.on(tx), takeIntakes.args(tx, idRows(ids))...)
 	return slices.DeleteFunc(intakes, func(i Intake) bool { return i.Status != lead.Pending }), err
 }
 
-var takeIntakes = both(`SELECT ` + intakeColumns + ` FROM intakes i JOIN sources s ON s.id = i.source_id
+var takeIntakes = columns(`SELECT ` + intakeColumns + ` FROM intakes i JOIN sources s ON s.id = i.source_id
 	WHERE i.id IN (SELECT r.id FROM {r: id bigint}) ORDER BY i.id FOR UPDATE OF i`)
 
 // Settled is the verdict on an intake.
@@ -127,10 +127,10 @@ func SettleIntakes(tx *dbctx.Tx, settled []Settled, now time.Time) {
 			settled[i].Reasons = []lead.Reason{}
 		}
 	}
-	tx.Queue(settleIntakes.on(tx), set(settled), now)
+	tx.Queue(settleIntakes.on(tx), settleIntakes.args(tx, settled, now)...)
 }
 
-var settleIntakes = both(`UPDATE intakes SET status = r.status, lead_id = nullif(r.lead_id, 0), reasons = r.reasons, done_at = $2
+var settleIntakes = columns(`UPDATE intakes SET status = r.status, lead_id = nullif(r.lead_id, 0), reasons = r.reasons, done_at = $2
 	FROM {r: id bigint, status text, lead_id bigint, reasons jsonb} WHERE intakes.id = r.id`)
 
 // ReleaseIntake puts a quarantined intake back to pending; ErrNotFound if it is not in quarantine, or its import was undone.

@@ -20,7 +20,7 @@ type KeyClaim struct {
 // The keys are taken in sorted order, by every scope, so that two scopes never wait for each other in a
 // circle. DO UPDATE, and not DO NOTHING, because it locks a known key and returns it.
 func ClaimKeys(ctx context.Context, tx *dbctx.Tx, claims []KeyClaim) (map[string]int64, error) {
-	held, err := dbctx.All(ctx, tx, scanClaim, claimKeys.on(tx), set(claims))
+	held, err := dbctx.All(ctx, tx, scanClaim, claimKeys.on(tx), claimKeys.args(tx, claims)...)
 	if err != nil {
 		return nil, err
 	}
@@ -31,14 +31,16 @@ func ClaimKeys(ctx context.Context, tx *dbctx.Tx, claims []KeyClaim) (map[string
 	return holders, nil
 }
 
-var claimKeys = both(`INSERT INTO lead_keys (key, lead_id)
+var claimKeys = columns(`INSERT INTO lead_keys (key, lead_id)
 	SELECT r.key, r.lead_id FROM {r: key text, lead_id bigint} WHERE true ORDER BY r.key
 	ON CONFLICT (key) DO UPDATE SET key = excluded.key RETURNING key, lead_id`)
 
 func scanClaim(row dbctx.Scanner) (c KeyClaim, err error) { return c, row.Scan(&c.Key, &c.LeadID) }
 
 // GiveKeys hands claimed keys to the leads they turned out to belong to.
-func GiveKeys(tx *dbctx.Tx, claims []KeyClaim) { tx.Queue(giveKeys.on(tx), set(claims)) }
+func GiveKeys(tx *dbctx.Tx, claims []KeyClaim) {
+	tx.Queue(giveKeys.on(tx), giveKeys.args(tx, claims)...)
+}
 
-var giveKeys = both(`UPDATE lead_keys SET lead_id = r.lead_id FROM {r: key text, lead_id bigint}
+var giveKeys = columns(`UPDATE lead_keys SET lead_id = r.lead_id FROM {r: key text, lead_id bigint}
 	WHERE lead_keys.key = r.key`)

@@ -56,10 +56,10 @@ func GetLead(ctx context.Context, tx *dbctx.Tx, id int64) (Lead, error) {
 
 // LockLeads returns those leads, locked in order of their ids until the scope ends.
 func LockLeads(ctx context.Context, tx *dbctx.Tx, ids []int64) ([]Lead, error) {
-	return dbctx.All(ctx, tx, scanLead, lockLeads.on(tx), idSet(ids))
+	return dbctx.All(ctx, tx, scanLead, lockLeads.on(tx), lockLeads.args(tx, idRows(ids))...)
 }
 
-var lockLeads = both(`SELECT ` + leadColumns + ` FROM leads l LEFT JOIN users u ON u.id = l.owner_id
+var lockLeads = columns(`SELECT ` + leadColumns + ` FROM leads l LEFT JOIN users u ON u.id = l.owner_id
 	WHERE l.id IN (SELECT r.id FROM {r: id bigint}) ORDER BY l.id FOR UPDATE OF l`)
 
 // leadRow is a lead as it travels into saveLeads.
@@ -89,7 +89,7 @@ func SaveLeads(tx *dbctx.Tx, leads []Lead, at time.Time) {
 	for i, l := range leads {
 		rows[i] = newLeadRow(l)
 	}
-	tx.Queue(saveLeads.on(tx), set(rows), at)
+	tx.Queue(saveLeads.on(tx), saveLeads.args(tx, rows, at)...)
 }
 
 func newLeadRow(l Lead) leadRow {
@@ -112,13 +112,13 @@ func newLeadRow(l Lead) leadRow {
 	}
 }
 
-var saveLeads = both(`INSERT INTO leads (id, state, email, phone, name, company, country, name_key, last_key,
+var saveLeads = columns(`INSERT INTO leads (id, state, email, phone, name, company, country, name_key, last_key,
 		company_key, fields, extra, submissions, score, parts, owner_id, owner_reason, created_at, updated_at)
 	SELECT r.id, r.state, r.email, r.phone, r.name, r.company, r.country, r.name_key, r.last_key, r.company_key,
 		r.fields, r.extra, r.submissions, r.score, r.parts, nullif(r.owner_id, 0), r.owner_reason,
 		$2::timestamptz, $2::timestamptz
 	FROM {r: id bigint, state text, email text, phone text, name text, company text, country text, name_key text, ` +
-	`last_key text, company_key text, fields jsonb, extra jsonb, submissions integer, score integer, parts jsonb, ` +
+	`last_key text, company_key text, fields json, extra json, submissions integer, score integer, parts json, ` +
 	`owner_id bigint, owner_reason text}
 	WHERE true
 	ON CONFLICT (id) DO UPDATE SET state = excluded.state, email = excluded.email, phone = excluded.phone,

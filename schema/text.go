@@ -41,7 +41,7 @@ func sqliteSet(set string) string {
 	for column := range strings.SplitSeq(m[2], ", ") {
 		name, kind, _ := strings.Cut(column, " ")
 		arrow := "->>"
-		if kind == "jsonb" {
+		if strings.HasPrefix(kind, "json") {
 			arrow = "->"
 		}
 		columns = append(columns, fmt.Sprintf("value %s '$.%s' AS %s", arrow, name, name))
@@ -62,7 +62,7 @@ func (t text) on(tx *dbctx.Tx) string {
 }
 
 // set renders rows as the JSON array that a {r: ...} reads.
-func set[T any](rows []T) string {
+func set(rows any) string {
 	return string(must(json.Marshal(rows)))
 }
 
@@ -70,13 +70,15 @@ type idRow struct {
 	ID int64 `json:"id"`
 }
 
-func idSet(ids []int64) string {
+func idRows(ids []int64) []idRow {
 	rows := make([]idRow, len(ids))
 	for i, id := range ids {
 		rows[i].ID = id
 	}
-	return set(rows)
+	return rows
 }
+
+func idSet(ids []int64) string { return set(idRows(ids)) }
 
 // must is for values that are always marshallable: our own structs of strings, numbers and JSON.
 func must[T any](v T, err error) T {

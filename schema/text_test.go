@@ -12,3 +12,15 @@ func TestOneTextServesBothDatabases(t *testing.T) {
 		t.Errorf("both:\ngot  %v\nwant %v", got, want)
 	}
 }
+
+func TestALongSetTravelsAsAnArrayForEachColumn(t *testing.T) {
+	got := columns(`UPDATE t SET data = r.data, at = $2 FROM {r: id bigint, data jsonb} WHERE t.id = r.id AND t.no = $3`)
+	want := text{
+		postgres: `UPDATE t SET data = r.data, at = $3 FROM unnest($1::bigint[], $2::jsonb[]) AS r(id, data) WHERE t.id = r.id AND t.no = $4`,
+		sqlite: `UPDATE t SET data = r.data, at = $2 FROM (SELECT value ->> '$.id' AS id, value -> '$.data' AS data FROM json_each($1)) AS r` +
+			` WHERE t.id = r.id AND t.no = $3`,
+	}
+	if got.text != want {
+		t.Errorf("columns:\ngot  %v\nwant %v", got.text, want)
+	}
+}

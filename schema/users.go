@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/leadmill/leadmill/dbctx"
-	"github.com/leadmill/leadmill/lead/route"
 )
 
 // User is somebody who owns leads, and who may log in if there is a password.
@@ -49,30 +48,3 @@ func UserByEmail(ctx context.Context, tx *dbctx.Tx, email string) (User, error) 
 func ListUsers(ctx context.Context, tx *dbctx.Tx) ([]User, error) {
 	return dbctx.All(ctx, tx, scanUser, `SELECT `+userColumns+` FROM users u ORDER BY u.id`)
 }
-
-// Members returns who takes part in the distribution of leads, locked until the scope ends: the credits
-// must be written back by whoever read them. Take this lock last, it is the one that all scopes share.
-func Members(ctx context.Context, tx *dbctx.Tx) ([]route.Member, error) {
-	return dbctx.All(ctx, tx, scanMember, members.on(tx))
-}
-
-var members = both(`SELECT id, weight, credit FROM users WHERE active AND weight > 0 ORDER BY id FOR UPDATE`)
-
-func scanMember(row dbctx.Scanner) (m route.Member, err error) {
-	return m, row.Scan(&m.UserID, &m.Weight, &m.Credit)
-}
-
-// SaveCredits writes back what the distribution left.
-func SaveCredits(tx *dbctx.Tx, members []route.Member) {
-	type row struct {
-		ID     int64 `json:"id"`
-		Credit int   `json:"credit"`
-	}
-	rows := make([]row, len(members))
-	for i, m := range members {
-		rows[i] = row{m.UserID, m.Credit}
-	}
-	tx.Queue(saveCredits.on(tx), set(rows))
-}
-
-var saveCredits = both(`UPDATE users SET credit = r.credit FROM {r: id bigint, credit integer} WHERE users.id = r.id`)

@@ -21,14 +21,15 @@ func (a *app) benchCommand() *cobra.Command {
 		Use: "bench", Short: "Measure the speed on an empty database", Args: cobra.NoArgs,
 		Long: "Measures what this machine and DATABASE_URL do together, through the real queue:\n" +
 			"--unit job reads a lead, changes it, adds an event; --unit pipeline takes stored\n" +
-			"submissions to scored, owned leads. It refuses a database that holds leads.",
+			"submissions, 500 in a job, to scored, owned leads with their keys and events; there\n" +
+			"is no destination, so no deliveries. It refuses a database that holds leads.",
 		Example: "  leadmill bench --unit pipeline --leads 20000 --json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			switch unit {
 			case "job":
 				return a.bench(c.Context(), "job", n, n, enqueueBenchJobs)
-			case "pipeline":
-				return a.bench(c.Context(), "pipeline", leads, (leads+benchChunk-1)/benchChunk, enqueueBenchLeads)
+			case pipeline:
+				return a.bench(c.Context(), pipeline, leads, (leads+benchChunk-1)/benchChunk, enqueueBenchLeads)
 			}
 			return usagef("--unit is %q, want job or pipeline", unit)
 		},
@@ -39,12 +40,16 @@ func (a *app) benchCommand() *cobra.Command {
 	return c
 }
 
+const pipeline = "pipeline"
+
 // measured is one line of a benchmark. CPU is in microseconds for each unit; null where it cannot be told.
 type measured struct {
 	Name      string   `json:"name"`
-	Jobs      int      `json:"jobs"`
+	Jobs      int      `json:"jobs"` // leads, with --unit pipeline
+	Leads     int      `json:"leads,omitempty"`
 	Seconds   float64  `json:"seconds"`
 	Rate      float64  `json:"jobs_per_s"`
+	LeadRate  float64  `json:"leads_per_s,omitempty"`
 	ClientCPU *float64 `json:"client_cpu_us"`
 	PgCPU     *float64 `json:"pg_cpu_us"`
 }
@@ -102,6 +107,9 @@ func measure(ctx context.Context, db *dbctx.DB, q *jobs.Queue, name string, n, s
 	counted := max(n-int(first)*n/scopes, 1) // a handful may be done before anybody looks
 	m = measured{Name: name, Jobs: n, Seconds: took, Rate: float64(counted) / took}
 	m.ClientCPU, m.PgCPU = cpu.each(counted)
+	if name == pipeline {
+		m.Leads, m.LeadRate = m.Jobs, m.Rate
+	}
 	return m, nil
 }
 

@@ -24,10 +24,12 @@ func Country(raw string) (code string, ok bool) {
 	return region.Canonicalize().String(), true
 }
 
+var punctuation = strings.NewReplacer(".", "", ",", "")
+
 // foldCountry drops what does not tell countries apart: case, dots, accents are kept by the tables themselves.
 func foldCountry(s string) string {
 	s, _ = cleanText(s, false)
-	s = strings.ToLower(strings.NewReplacer(".", "", ",", "").Replace(s))
+	s = strings.ToLower(punctuation.Replace(s))
 	return strings.TrimPrefix(strings.TrimSpace(s), "the ")
 }
 
