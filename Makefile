@@ -52,4 +52,13 @@ plant: ## bugs put in one at a time, each of which the random programs and the r
 fault: ## every fault under full load, as a table: kill -9, restarts, full disks, cut wires ...; about 20 minutes
 	go test . -run '^(TestFaults|TestACorrupt)' -count=1 -timeout 0 -v -faults | grep -v -e '=== ' -e process_test
 
-.PHONY: help unittest check race bench fuzz model plant fault
+KILLS ?= 50
+ROWS ?= 200000,1000000
+
+resume: ## readers of files are killed KILLS times at random moments, on each database: every row is there once
+	go test . -run '^TestAnImportWhoseReaders' -count=1 -timeout 0 -v -resume.kills $(KILLS) | grep -v -e '=== ' -e process_test
+
+bigfile: ## files of ROWS rows through worker and import: seconds, rows a second, and the memory each has taken at most
+	go test . -run '^TestABigFile' -count=1 -timeout 0 -v -bigfile $(ROWS) | grep -e '^bigfile' -e '---'
+
+.PHONY: help unittest check race bench fuzz model plant fault resume bigfile

@@ -56,7 +56,7 @@ func importFile(ctx context.Context, q *Queue, j Job, args ImportFile) error {
 
 // readOn stores chunk after chunk until the file ends, or somebody else has the import.
 func (q *Queue) readOn(ctx context.Context, j Job, m schema.Import, file *storedFile, rows *tableRows) error {
-	room := 0
+	room, began := 0, m.Rows
 	for {
 		chunk, end := rows.chunk(m)
 		if len(chunk) > 0 {
@@ -66,7 +66,7 @@ func (q *Queue) readOn(ctx context.Context, j Job, m schema.Import, file *stored
 					return err
 				}
 			}
-			if moved, err := q.storeChunk(ctx, j, m, chunk, file); err != nil || !moved {
+			if moved, err := q.storeChunk(ctx, j, m, chunk, file, m.Rows == began); err != nil || !moved {
 				return err
 			}
 			room--
@@ -106,8 +106,8 @@ func (q *Queue) awaitRoom(ctx context.Context, importID int64) (room int, err er
 }
 
 // storeChunk moves the cursor over the rows, stores them and enqueues their processing. False: another reader has the
-// import, or it is not to be read any more.
-func (q *Queue) storeChunk(ctx context.Context, j Job, m schema.Import, rows []schema.NewIntake, file *storedFile) (moved bool, err error) {
+// import, or it is not to be read any more. With the first chunk of an attempt the job has got on.
+func (q *Queue) storeChunk(ctx context.Context, j Job, m schema.Import, rows []schema.NewIntake, file *storedFile, first bool) (moved bool, err error) {
 	bytesRead := int64(0)
 	if m.Format.Kind == csvKind {
 		bytesRead = file.bytesRead()
@@ -119,6 +119,9 @@ func (q *Queue) storeChunk(ctx context.Context, j Job, m schema.Import, rows []s
 		ids, err := schema.InsertRows(ctx, s.Tx, rows, s.Now)
 		if err != nil {
 			return err
+		}
+		if first {
+			schema.ForgetCrash(s.Tx, j.ID)
 		}
 		schema.AddImportChunk(s.Tx, m.ID, m.Rows+1, len(rows))
 		return s.EnqueueRows(ctx, m.SourceID, ids)

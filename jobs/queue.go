@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"sync"
 	"time"
 
@@ -30,16 +31,17 @@ type Options struct {
 //
 // River keeps to connections of its own, a few; jobs use the pool of the database they were opened with.
 type Queue struct {
-	db      *dbctx.DB
-	options Options
-	workers *river.Workers
-	engine  engine
-	caller  *caller
-	gates   *gates
-	heart   *heart
-	running running
-	wakes   wakes
-	started bool
+	db       *dbctx.DB
+	options  Options
+	workers  *river.Workers
+	engine   engine
+	caller   *caller
+	gates    *gates
+	heart    *heart
+	running  running
+	wakes    wakes
+	thinking chan struct{}
+	started  bool
 
 	kinds      []string      // of job that this release knows
 	schedules  []schedule    // the crontab
@@ -81,6 +83,7 @@ func newQueue(db *dbctx.DB, o Options) *Queue {
 	q := &Queue{db: db, options: o, workers: river.NewWorkers(), caller: newCaller(callTimeout)}
 	q.gates = newGates(q.workersOf(Outbound))
 	q.heart, q.schedules = newHeart(q), schedules
+	q.thinking = thinkers()
 	q.stuck, q.stuckAfter = make(chan struct{}), stuckAfter
 	q.giveUp = sync.OnceFunc(func() { close(q.stuck) })
 	return q
@@ -147,8 +150,9 @@ func queueConfig(workers int) river.QueueConfig {
 // workersOf is how many jobs of a queue run at once in this process; 0 if there is no such queue.
 func (q *Queue) workersOf(name string) int {
 	wide, narrow, files := 100, 4, 8
-	if q.db.Dialect() == dbctx.SQLite { // one writer at a time
-		wide, narrow, files = 4, 1, 2
+	bulk := max(2, runtime.GOMAXPROCS(0)) // chunks keep processors busy, more of them only wait for each other
+	if q.db.Dialect() == dbctx.SQLite {   // one writer at a time
+		wide, narrow, files, bulk = 4, 1, 2, 1
 	}
 	if q.options.Concurrency > 0 {
 		wide = q.options.Concurrency
@@ -156,7 +160,9 @@ func (q *Queue) workersOf(name string) int {
 	switch name {
 	case Live, Outbound:
 		return wide
-	case Bulk, Maintenance:
+	case Bulk:
+		return bulk
+	case Maintenance:
 		return narrow
 	case Files:
 		return files

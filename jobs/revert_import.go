@@ -41,6 +41,7 @@ func revertImport(ctx context.Context, q *Queue, j Job, args RevertImport) error
 				schema.EndRevert(s.Tx, m, s.Now)
 				return nil
 			}
+			schema.ForgetCrash(s.Tx, j.ID)
 			moved, err = undoRows(ctx, s, m, min(m.Undone+chunkRows, m.Rows))
 			return err
 		}, dbctx.Retry(undoTries))

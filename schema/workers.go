@@ -220,3 +220,11 @@ var workerStates = text{
 func ForgetCrashes(tx *dbctx.Tx) {
 	tx.Queue(`DELETE FROM job_crashes WHERE NOT EXISTS (SELECT 1 FROM river_job j WHERE j.id = job_crashes.job_id)`)
 }
+
+// ForgetCrash lets a job that has got on since its last crash start anew: it is not counted any more, and where the job was
+// suspected it goes back into its queue. What killed its processes was not this job, or it has got past that.
+func ForgetCrash(tx *dbctx.Tx, jobID int64) {
+	tx.Queue(`UPDATE river_job SET queue = (SELECT c.queue FROM job_crashes c WHERE c.job_id = river_job.id)
+		WHERE id = $1 AND EXISTS (SELECT 1 FROM job_crashes c WHERE c.job_id = river_job.id AND c.queue <> '')`, jobID)
+	tx.Queue(`DELETE FROM job_crashes WHERE job_id = $1`, jobID)
+}
