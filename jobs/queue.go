@@ -254,8 +254,8 @@ func (q *Queue) UI(prefix string) (http.Handler, error) {
 // Idle says that no job runs or could run now. Work that waits for its time does not count.
 func (q *Queue) Idle(ctx context.Context) (idle bool, err error) {
 	err = dbctx.Run(ctx, q.db, func(ctx context.Context, tx *dbctx.Tx) error {
-		n, err := schema.UnfinishedJobs(ctx, tx, q.now())
-		idle = n == 0
+		busy, err := schema.HasUnfinishedJobs(ctx, tx, q.now())
+		idle = !busy
 		return err
 	}, dbctx.ReadOnly())
 	return idle, err
