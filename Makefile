@@ -32,12 +32,18 @@ bench: ## against what PostgreSQL itself allows, in ROUNDS; leads in chunks agai
 	go test -run '^$$' -bench Intake/posts -benchtime 20000x ./web
 	go test -run '^$$' -bench Intake/batches -benchtime 200x ./web
 
-fuzz: ## every fuzz test for FUZZTIME
+FUZZ ?= Fuzz
+FUZZERS ?= 2
+READERS = FuzzParse|FuzzCSV|FuzzEncodings|FuzzXLSX|FuzzSheet|FuzzColumns|FuzzBatch|FuzzOpenGoogle|FuzzRead|FuzzChanges|FuzzVerify
+
+fuzz: ## every fuzz test whose name matches FUZZ, for FUZZTIME, FUZZERS side by side
 	@for p in $$(go list ./lead/... ./web); do \
-		for f in $$(go test -list '^Fuzz' $$p | grep ^Fuzz); do \
-			go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
-		done; \
-	done
+		go test -run '^$$' -fuzz '^$$' $$p >&2 || exit 1; \
+		go test -list '$(FUZZ)' $$p | grep ^Fuzz | sed "s#\$$# $$p#"; \
+	done | xargs -P $(FUZZERS) -L 1 sh -c 'go test -run "^$$" -fuzz "^$$0$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s -parallel 1 $$1'
+
+readers: ## every reader of what strangers send, fuzzed side by side for FUZZTIME
+	@$(MAKE) --no-print-directory fuzz FUZZ='^($(READERS))$$$$' FUZZERS=6
 
 PROGRAMS ?= 100000
 SEED ?= 0
@@ -61,4 +67,4 @@ resume: ## readers of files are killed KILLS times at random moments, on each da
 bigfile: ## files of ROWS rows through worker and import: seconds, rows a second, and the memory each has taken at most
 	go test . -run '^TestABigFile' -count=1 -timeout 0 -v -bigfile $(ROWS) | grep -e '^bigfile' -e '---'
 
-.PHONY: help unittest check race bench fuzz model plant fault resume bigfile
+.PHONY: help unittest check race bench fuzz readers model plant fault resume bigfile
