@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math/rand/v2"
 	"runtime"
 	"strings"
 	"testing"
@@ -182,6 +183,21 @@ func TestBombsInWorkbooksAreRefusedWithinBounds(t *testing.T) {
 		if !errors.Is(err, intake.ErrFile) {
 			t.Errorf("%s: %v, want ErrFile", name, err)
 		}
+	}
+}
+
+func TestLongRowsOfASheetAreLookedAtOneByOne(t *testing.T) {
+	random, long := rand.New(rand.NewPCG(1, 2)), make([]byte, 900_000)
+	for i := range long {
+		long[i] = 'a' + byte(random.IntN(26))
+	}
+	row := `<row><c t="inlineStr"><is><t>` + string(long) + `</t></is></c></row>`
+	file := zipped(t, parts(sheetStart+strings.Repeat(row, 36)+sheetEnd))
+	err := inMemory(t, "long rows", 24<<20, func() error {
+		return drained(bytes.NewReader(file), int64(len(file)), intake.Options{})
+	})
+	if err != io.EOF {
+		t.Errorf("%v, want EOF", err)
 	}
 }
 
