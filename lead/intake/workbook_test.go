@@ -268,6 +268,38 @@ func withStyles(p map[string]string, styles string) {
 	p[rels] = strings.Replace(p[rels], "</R", `<Relationship Id="rId3" Type="x/styles" Target="/xl/styles.xml"/></R`, 1)
 }
 
+func TestTheSampleIsTheSameAsAWorkbook(t *testing.T) {
+	header, all := readAll(t, shared(t, "leads/sample-500.csv"))
+	lines := [][]any{}
+	for _, row := range append([][]string{header}, all...) {
+		line := make([]any, len(row))
+		for i, cell := range row {
+			line[i] = cell
+		}
+		lines = append(lines, line)
+	}
+	streamed := workbook(t, func(f *excelize.File) { // with texts in the cells, not shared ones
+		w, err := f.NewStreamWriter("Sheet1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, line := range lines {
+			if err := w.SetRow(fmt.Sprintf("A%d", i+1), line); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	for name, file := range map[string][]byte{"shared": workbookOf(t, lines...), "streamed": streamed} {
+		table, got := opened(t, file, intake.Options{})
+		if diff := cmp.Diff(all, got); diff != "" || !slices.Equal(header, table.Header()) {
+			t.Errorf("%s: header %q, rows (-want +got):\n%s", name, table.Header(), diff)
+		}
+	}
+}
+
 func TestDaysMayCountFrom1904(t *testing.T) {
 	p := parts(sheetStart + `<row><c s="0"><v>44620</v></c></row>` + sheetEnd)
 	p["xl/workbook.xml"] = strings.Replace(p["xl/workbook.xml"], "<sheets>", `<workbookPr date1904="1"/><sheets>`, 1)
