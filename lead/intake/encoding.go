@@ -58,7 +58,7 @@ func unmarked(b []byte) charset {
 
 // plainStretches are how many stretches of nothing but ASCII are passed over in search of the first letter that tells
 // the encoding: a long table may have its first umlaut far from its start.
-const plainStretches = 256
+const plainStretches = 512
 
 // charsetIn tells the encoding of a file that begins so.
 func charsetIn(f io.ReaderAt, size int64, start []byte) (charset, error) {

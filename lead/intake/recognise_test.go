@@ -63,6 +63,10 @@ func TestAMarkAndAnOrderOverruleWhatIsRecognised(t *testing.T) {
 	if f := table.Format(); f.Encoding != "utf-8" || !f.BOM || table.Header()[0] != "Name" {
 		t.Errorf("format %+v, header %q", f, table.Header())
 	}
+	table, _ = opened(t, append([]byte("\xFE\xFF"), encoded(t, "utf-16be", german)...), intake.Options{})
+	if f := table.Format(); f.Encoding != "utf-16be" || !f.BOM || table.Header()[0] != "Name" {
+		t.Errorf("format %+v, header %q", f, table.Header())
+	}
 	_, all := opened(t, []byte("email,x\na@b.c,\xA4\n"), intake.Options{Encoding: "ISO-8859-15"})
 	if all[0][1] != "€" {
 		t.Errorf("row %q, want € by the encoding that was ordered", all[0])

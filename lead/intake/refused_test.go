@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math/rand/v2"
 	"runtime"
 	"strings"
 	"testing"
@@ -20,24 +21,25 @@ import (
 func TestWhatIsNoTableIsNamed(t *testing.T) {
 	email := func(f *excelize.File) { rowsOf(t, f, "Sheet1", []any{"email"}, []any{"a@b.c"}) }
 	for want, file := range map[string]string{
-		"it is a PDF":             "%PDF-1.7\n",
-		"packed with gzip":        "\x1F\x8B\x08\x00",
-		"an image":                "\x89PNG\r\n\x1a\n",
-		"a web page":              "\n <!DOCTYPE HTML><table><tr><td>email",
-		"it is XML":               "\xEF\xBB\xBF<?xml version=\"1.0\"?><Workbook>",
-		"it is JSON":              "[\n  {\n    \"email\": \"a@b.c\"}]",
-		"leads in JSON":           `{"email":"a@b.c"}` + "\n",
-		"visiting cards":          "BEGIN:VCARD\r\nVERSION:3.0\r\n",
-		"the old Excel format":    "\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1" + strings.Repeat("\x00", 2000),
-		"protected by a password": string(workbook(t, email, excelize.Options{Password: "secret"})),
-		"OpenDocument":            string(zipped(t, map[string]string{"mimetype": "x", "content.xml": "<a/>"})),
-		"binary workbook":         string(zipped(t, map[string]string{"xl/workbook.bin": "x"})),
-		"a text document":         string(zipped(t, map[string]string{"word/document.xml": "<a/>"})),
-		"a zip archive":           string(zipped(t, map[string]string{"leads.csv": "email\na@b.c\n"})),
-		"an empty archive":        string(zipped(t, nil)),
-		"not text":                strings.Repeat("\x01\x02\xff", 500),
-		"it is empty":             " \n",
-		"workbook is damaged":     string(workbook(t, email)[:3000]),
+		"it is a PDF":                         "%PDF-1.7\n",
+		"packed with gzip":                    "\x1F\x8B\x08\x00",
+		"an image":                            "\x89PNG\r\n\x1a\n",
+		"a web page":                          "\n <!DOCTYPE HTML><table><tr><td>email",
+		"it is XML":                           "\xEF\xBB\xBF<?xml version=\"1.0\"?><Workbook>",
+		"it is JSON":                          "[\n  {\n    \"email\": \"a@b.c\"}]",
+		"leads in JSON":                       `{"email":"a@b.c"}` + "\n",
+		"visiting cards":                      "BEGIN:VCARD\r\nVERSION:3.0\r\n",
+		"the old Excel format":                "\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1" + strings.Repeat("\x00", 2000),
+		"protected by a password":             string(workbook(t, email, excelize.Options{Password: "secret"})),
+		"OpenDocument":                        string(zipped(t, map[string]string{"mimetype": "x", "content.xml": "<a/>"})),
+		"binary workbook":                     string(zipped(t, map[string]string{"xl/workbook.bin": "x"})),
+		"a text document":                     string(zipped(t, map[string]string{"word/document.xml": "<a/>"})),
+		"a zip archive":                       string(zipped(t, map[string]string{"leads.csv": "email\na@b.c\n"})),
+		"an empty archive":                    string(zipped(t, nil)),
+		"not text":                            strings.Repeat("\x01\x02\xff", 500),
+		"it is empty":                         " \n",
+		"no sheet of the workbook holds rows": string(workbook(t, func(*excelize.File) {})),
+		"workbook is damaged":                 string(workbook(t, email)[:3000]),
 	} {
 		_, err := open([]byte(file), intake.Options{})
 		if !errors.Is(err, intake.ErrFile) || !strings.Contains(err.Error(), want) {
@@ -182,6 +184,21 @@ func TestBombsInWorkbooksAreRefusedWithinBounds(t *testing.T) {
 		if !errors.Is(err, intake.ErrFile) {
 			t.Errorf("%s: %v, want ErrFile", name, err)
 		}
+	}
+}
+
+func TestLongRowsOfASheetAreLookedAtOneByOne(t *testing.T) {
+	random, long := rand.New(rand.NewPCG(1, 2)), make([]byte, 900_000)
+	for i := range long {
+		long[i] = 'a' + byte(random.IntN(26))
+	}
+	row := `<row><c t="inlineStr"><is><t>` + string(long) + `</t></is></c></row>`
+	file := zipped(t, parts(sheetStart+strings.Repeat(row, 36)+sheetEnd))
+	err := inMemory(t, "long rows", 24<<20, func() error {
+		return drained(bytes.NewReader(file), int64(len(file)), intake.Options{})
+	})
+	if err != io.EOF {
+		t.Errorf("%v, want EOF", err)
 	}
 }
 

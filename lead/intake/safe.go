@@ -26,8 +26,8 @@ func Safe(cells []string) []string {
 	return cells
 }
 
-// bare takes off the apostrophe that Safe, or a spreadsheet, has put before a cell.
-func bare(cell string) string {
+// unguarded takes off the apostrophe that Safe, or a spreadsheet, has put before a cell.
+func unguarded(cell string) string {
 	if strings.HasPrefix(cell, "'") && looksLikeFormula(cell) {
 		return cell[1:]
 	}

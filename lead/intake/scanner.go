@@ -254,7 +254,7 @@ func (s *scanner) cells() []string {
 		if damaged {
 			cells[i] = clean(strings.ToValidUTF8(cells[i], "\uFFFD"))
 		}
-		cells[i] = bare(cells[i])
+		cells[i] = unguarded(cells[i])
 		from = end
 	}
 	return cells

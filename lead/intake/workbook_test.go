@@ -230,6 +230,85 @@ func TestAHeaderOfTwoRowsIsReadAsOne(t *testing.T) {
 	}
 }
 
+func TestCellsOfEveryTypeAndOfExcelsOwnFormatsAreRead(t *testing.T) {
+	for name, c := range map[string]struct {
+		kind, cell string
+		format     int
+		want       string
+	}{
+		"day":               {"n", `<v>46082</v>`, 14, "2026-03-01"},
+		"day and time":      {"n", `<v>46082.75</v>`, 22, "2026-03-01 18:00"},
+		"seconds":           {"n", `<v>46082.0001</v>`, 22, "2026-03-01 00:00:09"},
+		"nearly midnight":   {"n", `<v>46081.999999</v>`, 22, "2026-03-01 00:00"},
+		"time":              {"n", `<v>0.25</v>`, 20, "06:00"},
+		"hours":             {"n", `<v>2</v>`, 46, "48:00"},
+		"percent":           {"n", `<v>0.07</v>`, 9, "7%"},
+		"money":             {"n", `<v>1234.5</v>`, 44, "1234.5"},
+		"exponent":          {"n", `<v>4.4791112345E10</v>`, 11, "44791112345"},
+		"no number":         {"n", `<v>x</v>`, 0, "x"},
+		"a far day":         {"n", `<v>1e9</v>`, 14, "1000000000"},
+		"error":             {"e", `<v>#N/A</v>`, 0, "#N/A"},
+		"no":                {"b", `<v>0</v>`, 0, "FALSE"},
+		"ISO 8601":          {"d", `<v>2026-03-01</v>`, 0, "2026-03-01"},
+		"text of a formula": {"str", `<f>A1</f><v>a_x000A_b</v>`, 0, "a\nb"},
+		"empty":             {"str", `<f>A1</f><v></v>`, 0, ""},
+	} {
+		p := parts(sheetStart + `<row><c s="0" t="` + c.kind + `">` + c.cell + `</c><c t="str"><v>.</v></c></row>` + sheetEnd)
+		withStyles(p, fmt.Sprintf(`<cellXfs><xf numFmtId="%d"/></cellXfs>`, c.format))
+		if _, all := opened(t, zipped(t, p), intake.Options{}); !slices.Equal(all[0], []string{c.want, "."}) {
+			t.Errorf("%s: %q, want %q", name, all[0], c.want)
+		}
+	}
+}
+
+// withStyles adds a style sheet to the smallest workbook.
+func withStyles(p map[string]string, styles string) {
+	const rels = "xl/_rels/workbook.xml.rels"
+	p["xl/styles.xml"] = "<styleSheet>" + styles + "</styleSheet>"
+	p[rels] = strings.Replace(p[rels], "</R", `<Relationship Id="rId3" Type="x/styles" Target="/xl/styles.xml"/></R`, 1)
+}
+
+func TestTheSampleIsTheSameAsAWorkbook(t *testing.T) {
+	header, all := readAll(t, shared(t, "leads/sample-500.csv"))
+	lines := [][]any{}
+	for _, row := range append([][]string{header}, all...) {
+		line := make([]any, len(row))
+		for i, cell := range row {
+			line[i] = cell
+		}
+		lines = append(lines, line)
+	}
+	streamed := workbook(t, func(f *excelize.File) { // with texts in the cells, not shared ones
+		w, err := f.NewStreamWriter("Sheet1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, line := range lines {
+			if err := w.SetRow(fmt.Sprintf("A%d", i+1), line); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	for name, file := range map[string][]byte{"shared": workbookOf(t, lines...), "streamed": streamed} {
+		table, got := opened(t, file, intake.Options{})
+		if diff := cmp.Diff(all, got); diff != "" || !slices.Equal(header, table.Header()) {
+			t.Errorf("%s: header %q, rows (-want +got):\n%s", name, table.Header(), diff)
+		}
+	}
+}
+
+func TestDaysMayCountFrom1904(t *testing.T) {
+	p := parts(sheetStart + `<row><c s="0"><v>44620</v></c></row>` + sheetEnd)
+	p["xl/workbook.xml"] = strings.Replace(p["xl/workbook.xml"], "<sheets>", `<workbookPr date1904="1"/><sheets>`, 1)
+	withStyles(p, `<cellXfs><xf numFmtId="14"/></cellXfs>`)
+	if _, all := opened(t, zipped(t, p), intake.Options{}); fmt.Sprint(all) != "[[2026-03-01]]" {
+		t.Errorf("rows = %v", all)
+	}
+}
+
 func TestASheetWithoutAHeaderIsReadFromItsFirstRow(t *testing.T) {
 	file := workbookOf(t, []any{"Members"}, nil, []any{"Ada", "a@b.example"}, []any{"Bob", "b@b.example"})
 	table, all := opened(t, file, intake.Options{})

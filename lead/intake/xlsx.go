@@ -55,21 +55,27 @@ func (w *workbook) choose(o Options) (sheet, []physicalRow, error) {
 	return sheet{}, nil, fmt.Errorf("%w: no sheet of the workbook holds rows", ErrFile)
 }
 
+// mostBlank are the blank rows, as sheets have them that were once full, after which a sheet is taken for empty.
+const mostBlank = 10_000
+
+// firstRows are those that tell the header; few if they are long.
 func (w *workbook) firstRows(s sheet) (rows []physicalRow, err error) {
 	r, err := w.openSheet(s)
 	if err != nil {
 		return nil, damaged(err)
 	}
 	defer r.Close()
-	for tries := 0; len(rows) < lookedRows && tries < 100*lookedRows; tries++ {
+	for blank, size := 0, 0; len(rows) < lookedRows && size < longestRow && blank < mostBlank; size += r.size {
 		if err := r.advance(); err == io.EOF {
 			break
 		} else if err != nil {
 			return nil, err
 		}
-		if !r.blank() {
-			rows = append(rows, physicalRow{r.cells(), r.line})
+		if r.blank() {
+			blank++
+			continue
 		}
+		rows = append(rows, physicalRow{r.cells(), r.line})
 	}
 	return rows, nil
 }
