@@ -157,7 +157,7 @@ func addressOf(r *http.Request) string {
 		return r.RemoteAddr
 	}
 	ip, err := netip.ParseAddr(host)
-	if err != nil {
+	if err != nil || ip.Unmap().Is4() {
 		return host
 	}
 	return networkOf(ip)
