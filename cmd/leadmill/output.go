@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -71,9 +70,3 @@ func when(t *time.Time) string {
 }
 
 func (a *app) say(format string, args ...any) { fmt.Fprintf(a.stderr, format+"\n", args...) }
-
-// sorted orders rows by their cells.
-func sorted(rows [][]string) [][]string {
-	slices.SortFunc(rows, slices.Compare[[]string])
-	return rows
-}
