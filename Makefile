@@ -20,17 +20,20 @@ check: ## gofmt, go vet, staticcheck
 race: ## the race detector on the rooms with goroutines, every test COUNT times but for long ones of a single goroutine
 	go test -race -count=$(COUNT) -timeout 30m -skip '$(SINGLE)' ./dbctx/... ./jobs/...
 
-bench: ## against what PostgreSQL itself allows, in ROUNDS; leads in chunks against bare SQL; from enqueue to start; from POST to delivered; from POST to owned beside an import
+bench: ## against what PostgreSQL itself allows, in ROUNDS; leads in chunks against bare SQL; leads taken in; beside an import, a backlog
 	go test -run '^$$' -bench JobAgainstTheLimit -benchtime $(ROUNDS)x .
 	go test -run '^$$' -bench PipelineAgainstBareSQL -benchtime $(ROUNDS)x .
 	go test -run '^$$' -bench ScopeByHand -benchtime $(ROUNDS)x ./dbctx
 	go test -run '^$$' -bench EmptyScope ./dbctx
 	go test -run '^$$' -bench Pickup -benchtime 1000x ./jobs
+	go test -run '^$$' -bench LeadsFromSQL -benchtime $(ROUNDS)x ./jobs
 	go test -run '^$$' -bench FromPostToDelivered -benchtime 300x .
-	go test -run '^$$' -bench LiveBesideBulk -benchtime 1x .
+	go test -run '^$$' -bench 'LiveBesideBulk|JobBesideABacklog' -benchtime 1x .
+	go test -run '^$$' -bench Intake/posts -benchtime 20000x ./web
+	go test -run '^$$' -bench Intake/batches -benchtime 200x ./web
 
 fuzz: ## every fuzz test for FUZZTIME
-	@for p in $$(go list ./lead/...); do \
+	@for p in $$(go list ./lead/... ./web); do \
 		for f in $$(go test -list '^Fuzz' $$p | grep ^Fuzz); do \
 			go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
 		done; \

@@ -68,11 +68,7 @@ func (f *fleet) open(url string) *door {
 	if err := json.Unmarshal([]byte(f.run("leadmill source add form --country GB --json")), &source); err != nil {
 		f.tb.Fatal(err)
 	}
-	db, err := dbctx.Open(context.Background(), url, dbctx.Pool{Size: 1})
-	if err != nil {
-		f.tb.Fatal(err)
-	}
-	f.tb.Cleanup(db.Close)
+	db := openBench(f.tb, url)
 	f.start(lines["web"])
 	f.start(lines["worker"])
 	f.curl(source.Key, `{"email":"first@example.com"}`)
@@ -127,6 +123,17 @@ func (d *door) ask(sql string, to any, args ...any) {
 	err := dbctx.Run(d.f.tb.Context(), d.db, func(ctx context.Context, tx *dbctx.Tx) error {
 		return tx.QueryRow(ctx, sql, args...).Scan(to)
 	}, dbctx.ReadOnly())
+	if err != nil {
+		d.f.tb.Fatal(err)
+	}
+}
+
+func (d *door) exec(sql string, args ...any) {
+	d.f.tb.Helper()
+	err := dbctx.Run(d.f.tb.Context(), d.db, func(ctx context.Context, tx *dbctx.Tx) error {
+		_, err := tx.Exec(ctx, sql, args...)
+		return err
+	})
 	if err != nil {
 		d.f.tb.Fatal(err)
 	}

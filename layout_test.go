@@ -34,7 +34,7 @@ var rooms = []room{
 	{"jobs", []string{"github.com/robfig/cron", "github.com/sony/gobreaker", ours + "dbctx", ours + "lead", ours + "schema"},
 		"a job takes, decides, saves and tells; River and pgx stay behind jobs/queue*.go, so that they can be changed there"},
 	{"web", []string{"github.com/prometheus/client_golang", "golang.org/x/crypto", "golang.org/x/time",
-		ours + "dbctx", ours + "lead", ours + "schema", ours + "jobs"},
+		ours + "dbctx", ours + "lead", ours + "schema", ours + "jobs", ours + "docs/snippets"},
 		"web shows and takes in; it reaches the queue through jobs and the tables through schema"},
 }
 

@@ -51,6 +51,12 @@ type again struct{ after time.Duration }
 // Error is for nobody: the queue takes it for a snooze.
 func (a again) Error() string { return "again in " + a.after.String() }
 
+// hopeless gives a job up, however many attempts it has left, until a person retries it.
+type hopeless struct{ reason string }
+
+// Error is the reason.
+func (h *hopeless) Error() string { return h.reason }
+
 func callThenSettle[T Args, C any](q *Queue, s stages[T, C]) {
 	add(q, plan[T]{timeout: 2 * time.Minute, work: func(ctx context.Context, j Job, args T) error {
 		err := s.run(ctx, q, j, args)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/leadmill/leadmill/lead"
 	"github.com/leadmill/leadmill/lead/contact"
+	"github.com/leadmill/leadmill/lead/hook"
 	"github.com/leadmill/leadmill/lead/intake"
 	"github.com/leadmill/leadmill/lead/match"
 	"github.com/leadmill/leadmill/schema"
@@ -46,15 +47,33 @@ func newBatch(s *Scope, intakes []schema.Intake, mappings map[int64]intake.Mappi
 	return b
 }
 
-// clean judges one intake. A person's release overrules quarantine, nothing overrules a rejection.
+// clean judges one intake. What went into a trap is quarantined. A person's release overrules quarantine, nothing overrules a
+// rejection.
 func clean(in schema.Intake, m intake.Mapping) lead.Clean {
-	submission, mistyped := intake.Parse([]byte(in.Payload), m)
+	submission, mistyped := read(in, m)
 	c := contact.Normalise(submission, in.Country)
 	c.Reasons = append(mistyped, c.Reasons...)
+	if hook.IsTest(mistyped) {
+		c.Verdict = lead.Rejected
+	}
+	if in.Suspicion != "" {
+		c.Reasons = append(c.Reasons, intake.Suspect(in.Suspicion))
+		if c.Verdict == lead.Accepted {
+			c.Verdict = lead.Quarantined
+		}
+	}
 	if c.Verdict == lead.Quarantined && in.Released {
 		c.Verdict = lead.Accepted
 	}
 	return c
+}
+
+// read picks the reader by the format of the payload; the mapping is that of the file it was read from.
+func read(in schema.Intake, m intake.Mapping) (lead.Submission, []lead.Reason) {
+	if in.Format != "" {
+		return hook.Read(in.Format, []byte(in.Payload))
+	}
+	return intake.Parse([]byte(in.Payload), m)
 }
 
 // match claims the match keys, locks the leads that hold some already, and decides who is who.

@@ -34,26 +34,29 @@ func (b *batch) route(ctx context.Context) error {
 	if len(free) == 0 {
 		return nil
 	}
-	book, err := schema.TakeBook(ctx, b.s.Tx)
+	members, err := schema.Members(ctx, b.s.Tx)
 	if err != nil {
 		return err
 	}
-	picks, members := route.Assign(book.Members, len(free))
-	if picks == nil {
+	if len(members) == 0 {
 		b.leaveUnowned(free)
 		return nil
 	}
+	turns, err := schema.DrawTurns(ctx, b.s.Tx, len(free))
+	if err != nil {
+		return err
+	}
+	picks := route.Assign(members, turns)
 	for i, l := range free {
 		b.assign(l, picks[i])
 	}
-	schema.SaveBook(b.s.Tx, schema.Book{ID: book.ID, Members: members})
 	return nil
 }
 
 func (b *batch) assign(l *schema.Lead, p route.Pick) {
 	l.State, l.OwnerID, l.OwnerReason = schema.StateOwned, p.UserID, p.Reason
 	b.event(l.ID, schema.Assigned, map[string]any{
-		"user_id": p.UserID, "reason": p.Reason, "weight": p.Weight, "credit": p.Credit, "total": p.Total, "among": p.Among,
+		"user_id": p.UserID, "reason": p.Reason, "turn": p.Turn, "weight": p.Weight, "credit": p.Credit, "total": p.Total, "among": p.Among,
 	})
 }
 

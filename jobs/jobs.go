@@ -23,6 +23,7 @@ import (
 func (q *Queue) register() {
 	inScope(q, processLeads)
 	callThenSettle(q, deliverLead)
+	callThenSettle(q, fetchMetaLead)
 	inSteps(q, importFile)
 	inSteps(q, revertImport)
 	inScope(q, routeLeads)

@@ -306,6 +306,26 @@ func TestWhoJoinsGetsTheLeadsThatWaited(t *testing.T) {
 	})
 }
 
+// A worker that is frozen between its turn and its commit would otherwise hold up every lead of the fleet.
+func TestNobodyWaitsForAWorkerThatStopsWhileItGivesOutLeads(t *testing.T) {
+	s := newShop(t, databases.Open(t, dbctx.Postgres), jobs.Options{})
+	s.users(1, 1)
+	s.start()
+	s.run(func(ctx context.Context, frozen *dbctx.Tx) error {
+		if _, err := schema.Members(ctx, frozen); err != nil {
+			return err
+		}
+		if turns, err := schema.DrawTurns(ctx, frozen, 1); err != nil || turns[0] != 0 {
+			t.Errorf("turns = %v, %v, want the first", turns, err)
+		}
+		var taking sync.WaitGroup
+		defer taking.Wait()
+		taking.Go(func() { s.take(`{"email":"ada@example.com"}`) })
+		s.until("the owner of a lead that came meanwhile", func() bool { return fmt.Sprint(s.owned()) == "map[u2@example.com:1]" })
+		return nil
+	})
+}
+
 func TestParallelSubmissionsOfOnePersonAreOneLead(t *testing.T) {
 	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
 		s := newShop(t, db, jobs.Options{})

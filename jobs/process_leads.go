@@ -31,7 +31,7 @@ func (a ProcessLeads) Queue() string {
 }
 
 // processLeads takes, decides, saves and tells. The locks are taken in the same order by every worker:
-// intakes, match keys, leads, each sorted, a book of credits, and chunks of files; so no two wait for each other in a circle.
+// intakes, match keys, leads, chunks of files, each sorted; so no two wait for each other in a circle.
 func processLeads(ctx context.Context, s *Scope, args ProcessLeads) error {
 	intakes, err := schema.TakeIntakes(ctx, s.Tx, args.IntakeIDs)
 	if err != nil || len(intakes) == 0 {

@@ -39,6 +39,7 @@ type Queue struct {
 	gates    *gates
 	heart    *heart
 	running  running
+	wakes    wakes
 	thinking chan struct{}
 	started  bool
 
@@ -122,7 +123,7 @@ func (q *Queue) config() (*river.Config, error) {
 		Queues:  queues,
 		Workers: q.workers,
 		// The cooldown of the client bounds how often inserts notify; that of a queue how often it fetches.
-		FetchCooldown:               time.Millisecond,
+		FetchCooldown:               wakePause,
 		FetchPollInterval:           200 * time.Millisecond,
 		FetchOnlyKnownKinds:         true,
 		PollOnly:                    q.db.Pooled(), // nobody listens through a pooler
@@ -253,8 +254,8 @@ func (q *Queue) UI(prefix string) (http.Handler, error) {
 // Idle says that no job runs or could run now. Work that waits for its time does not count.
 func (q *Queue) Idle(ctx context.Context) (idle bool, err error) {
 	err = dbctx.Run(ctx, q.db, func(ctx context.Context, tx *dbctx.Tx) error {
-		n, err := schema.UnfinishedJobs(ctx, tx, q.now())
-		idle = n == 0
+		busy, err := schema.HasUnfinishedJobs(ctx, tx, q.now())
+		idle = !busy
 		return err
 	}, dbctx.ReadOnly())
 	return idle, err

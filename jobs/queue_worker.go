@@ -132,10 +132,11 @@ func (q *Queue) onStuck(ctx context.Context, p river.JobStuckHandlerParams) rive
 type errorHandler struct{ log *slog.Logger }
 
 // HandleError is called after an attempt that returned an error. River decides by the row it hands over whether it was the
-// last one: for arguments that cannot be read it is.
+// last one: for arguments that cannot be read it is, and where only a person can help.
 func (h errorHandler) HandleError(ctx context.Context, row *rivertype.JobRow, err error) *river.ErrorHandlerResult {
 	var u *unreadable
-	if errors.As(err, &u) {
+	var given *hopeless
+	if errors.As(err, &u) || errors.As(err, &given) {
 		row.MaxAttempts = row.Attempt
 	}
 	h.log.WarnContext(ctx, "job failed", "job", row.ID, "kind", row.Kind, "attempt", row.Attempt, "of", row.MaxAttempts, "error", err)

@@ -12,12 +12,14 @@ import (
 
 // NewIntake is a submission about to be stored.
 type NewIntake struct {
-	SourceID int64
-	Key      string // the sender's idempotency key; "" none
-	Hash     string // SHA-256 of the body as it came, hex
-	Payload  string // a JSON object, byte for byte as it came
-	ImportID int64  // the file it was read from; 0 none
-	Row      int64  // its row in that file, from 1
+	SourceID  int64
+	Key       string // the sender's idempotency key; "" none
+	Hash      string // SHA-256 of the body as it came, hex
+	Payload   string // a JSON object, byte for byte as it came
+	Format    string // how it is read: "" by the names of its keys, else as hook.Read does; InsertRows knows "" only
+	Suspicion string // code of the trap that it went into; "" none
+	ImportID  int64  // the file it was read from; 0 none
+	Row       int64  // its row in that file, or its place in a batch, from 1
 }
 
 // Intake is a submission and what became of it.
@@ -29,6 +31,8 @@ type Intake struct {
 	LeadID       int64 // 0 until accepted or found to be a duplicate
 	Reasons      []lead.Reason
 	Payload      string
+	Format       string // how it is read; see NewIntake
+	Suspicion    string // code of the trap that it went into; "" none
 	ReceivedAt   time.Time
 	DoneAt       *time.Time
 	ImportID     int64      // 0 none
@@ -38,13 +42,13 @@ type Intake struct {
 }
 
 const intakeColumns = `i.id, i.source_id, s.name, s.country, i.status, coalesce(i.lead_id, 0), i.reasons, i.payload,
-	i.received_at, i.done_at, coalesce(i.import_id, 0), coalesce(i.row_no, 0), i.released, i.reverted_at`
+	i.format, i.suspicion, i.received_at, i.done_at, coalesce(i.import_id, 0), coalesce(i.row_no, 0), i.released, i.reverted_at`
 
 func scanIntake(row dbctx.Scanner) (Intake, error) {
 	var i Intake
 	var reasons string
 	err := row.Scan(&i.ID, &i.SourceID, &i.Source, &i.Country, &i.Status, &i.LeadID, &reasons, &i.Payload,
-		&i.ReceivedAt, &i.DoneAt, &i.ImportID, &i.Row, &i.Released, &i.RevertedAt)
+		&i.Format, &i.Suspicion, &i.ReceivedAt, &i.DoneAt, &i.ImportID, &i.Row, &i.Released, &i.RevertedAt)
 	if err != nil {
 		return i, err
 	}
@@ -52,46 +56,49 @@ func scanIntake(row dbctx.Scanner) (Intake, error) {
 }
 
 // InsertIntake stores one submission. If the source has sent this key before, the earlier intake's id is
-// returned with replayed set; with another body behind it, ErrKeyReused. Of two that arrive at once, the
+// returned with replayed set; with another body behind it, ErrKeyReused as well. Of two that arrive at once, the
 // second waits for the first to commit.
 func InsertIntake(ctx context.Context, tx *dbctx.Tx, in NewIntake, now time.Time) (id int64, replayed bool, err error) {
-	err = tx.QueryRow(ctx, insertIntake.on(tx), in.SourceID, in.Key, in.Hash, in.Payload, now).Scan(&id)
+	err = tx.QueryRow(ctx, insertIntake.on(tx), in.SourceID, in.Key, in.Hash, in.Payload, in.Format, in.Suspicion, now).Scan(&id)
 	if err != dbctx.ErrNoRows {
 		return id, false, err
 	}
 	var hash string
 	err = tx.QueryRow(ctx, `SELECT id, hash FROM intakes WHERE source_id = $1 AND key = $2`, in.SourceID, in.Key).Scan(&id, &hash)
 	if err == nil && hash != in.Hash {
-		return 0, false, ErrKeyReused
+		return id, false, ErrKeyReused
 	}
 	return id, err == nil, err
 }
 
-var insertIntake = both(`INSERT INTO intakes (source_id, key, hash, payload, received_at)
-	VALUES ($1, nullif($2::text, ''), $3, $4, $5)
+var insertIntake = both(`INSERT INTO intakes (source_id, key, hash, payload, format, suspicion, received_at)
+	VALUES ($1, nullif($2::text, ''), $3, $4, $5, $6, $7)
 	ON CONFLICT (source_id, key) WHERE key IS NOT NULL DO NOTHING RETURNING id`)
 
-// InsertRows stores many submissions at once and returns the new ids; of a file at most one for each row. Idempotency keys
-// are not looked at.
+// InsertRows stores many submissions at once and returns the new ids, in order of their rows; of a file at most one for each
+// row. Idempotency keys are not looked at.
 func InsertRows(ctx context.Context, tx *dbctx.Tx, rows []NewIntake, now time.Time) ([]int64, error) {
 	sent := make([]intakeRow, len(rows))
 	for n, in := range rows {
-		sent[n] = intakeRow{in.SourceID, in.Hash, in.Payload, in.ImportID, in.Row}
+		sent[n] = intakeRow{in.SourceID, in.Hash, in.Payload, in.Suspicion, in.ImportID, in.Row}
 	}
-	return dbctx.All(ctx, tx, scanID, insertRows.on(tx), insertRows.args(tx, sent, now)...)
+	ids, err := dbctx.All(ctx, tx, scanID, insertRows.on(tx), insertRows.args(tx, sent, now)...)
+	slices.Sort(ids) // they are given in the order of the rows
+	return ids, err
 }
 
 type intakeRow struct {
-	SourceID int64  `json:"source_id"`
-	Hash     string `json:"hash"`
-	Payload  string `json:"payload"`
-	ImportID int64  `json:"import_id"`
-	Row      int64  `json:"row_no"`
+	SourceID  int64  `json:"source_id"`
+	Hash      string `json:"hash"`
+	Payload   string `json:"payload"`
+	Suspicion string `json:"suspicion"`
+	ImportID  int64  `json:"import_id"`
+	Row       int64  `json:"row_no"`
 }
 
-var insertRows = columns(`INSERT INTO intakes (source_id, hash, payload, import_id, row_no, received_at)
-	SELECT r.source_id, r.hash, r.payload, nullif(r.import_id, 0), r.row_no, $2::timestamptz
-	FROM {r: source_id bigint, hash text, payload text, import_id bigint, row_no bigint}
+var insertRows = columns(`INSERT INTO intakes (source_id, hash, payload, suspicion, import_id, row_no, received_at)
+	SELECT r.source_id, r.hash, r.payload, r.suspicion, nullif(r.import_id, 0), CASE WHEN r.import_id <> 0 THEN r.row_no END, $2::timestamptz
+	FROM {r: source_id bigint, hash text, payload text, suspicion text, import_id bigint, row_no bigint}
 	WHERE true ORDER BY r.row_no
 	ON CONFLICT (import_id, row_no) WHERE import_id IS NOT NULL DO NOTHING RETURNING id`)
 

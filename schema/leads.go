@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/leadmill/leadmill/dbctx"
@@ -43,8 +44,15 @@ func scanLead(row dbctx.Scanner) (Lead, error) {
 	}
 	return l, errors.Join(
 		json.Unmarshal([]byte(fields), &l.Fields),
-		json.Unmarshal([]byte(extra), &l.Extra),
+		exactly(extra, &l.Extra),
 		json.Unmarshal([]byte(parts), &l.Parts))
+}
+
+// exactly reads JSON and leaves its numbers as they are written: ids of platforms are longer than a float is exact.
+func exactly(text string, v any) error {
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber()
+	return d.Decode(v)
 }
 
 // GetLead returns one lead or ErrNotFound.

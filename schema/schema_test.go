@@ -296,7 +296,8 @@ func TestAFenceKeyOutlivesItsJobsRow(t *testing.T) {
 	})
 }
 
-// columns list every column of our tables, and every index that a migration made by name, with its columns.
+// columns list every column of our tables, and every index that a migration made by name, with its columns. A sequence is
+// a table with the column next where there are none.
 var columns = map[dbctx.Dialect]string{
 	dbctx.Postgres: `SELECT c.table_name || '.' || c.column_name FROM information_schema.columns c
 			WHERE c.table_schema = 'public' AND c.table_name NOT LIKE 'river%' AND c.table_name NOT LIKE 'goose%'
@@ -304,7 +305,10 @@ var columns = map[dbctx.Dialect]string{
 				FROM pg_attribute a WHERE a.attrelid = i.oid)
 			FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class c ON c.oid = x.indrelid
 			WHERE c.relnamespace = 'public'::regnamespace AND c.relname NOT LIKE 'river%' AND c.relname NOT LIKE 'goose%'
-				AND NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conindid = i.oid)`,
+				AND NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conindid = i.oid)
+		UNION ALL SELECT s.relname || '.next' FROM pg_class s
+			WHERE s.relkind = 'S' AND s.relnamespace = 'public'::regnamespace AND s.relname NOT LIKE 'river%'
+				AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = s.oid AND d.deptype IN ('a', 'i'))`,
 	dbctx.SQLite: `SELECT m.name || '.' || c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c
 			WHERE m.type = 'table' AND m.name NOT LIKE 'river%' AND m.name NOT LIKE 'goose%' AND m.name NOT LIKE 'sqlite%'
 		UNION ALL SELECT i.name || ' ' || i."unique" || ' ' || (SELECT group_concat(x.name, ' ') FROM pragma_index_info(i.name) x)

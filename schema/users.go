@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/leadmill/leadmill/dbctx"
+	"github.com/leadmill/leadmill/lead/route"
 )
 
 // User is somebody who owns leads, and who may log in if there is a password.
@@ -47,4 +48,31 @@ func UserByEmail(ctx context.Context, tx *dbctx.Tx, email string) (User, error) 
 // ListUsers returns all users by their ids.
 func ListUsers(ctx context.Context, tx *dbctx.Tx) ([]User, error) {
 	return dbctx.All(ctx, tx, scanUser, `SELECT `+userColumns+` FROM users u ORDER BY u.id`)
+}
+
+// Members returns who takes part in the distribution of leads, by their ids. They are not locked: who is
+// deactivated at this moment may be given the lead that is routed at this moment.
+func Members(ctx context.Context, tx *dbctx.Tx) ([]route.Member, error) {
+	return dbctx.All(ctx, tx, func(row dbctx.Scanner) (m route.Member, err error) {
+		return m, row.Scan(&m.UserID, &m.Weight)
+	}, `SELECT id, weight FROM users WHERE active AND weight > 0 ORDER BY id`)
+}
+
+// DrawTurns draws n turns of the distribution, each drawn once. Nobody waits for anybody here; turns that a scope drew
+// before it was rolled back are lost, and so is the exact share of one round.
+func DrawTurns(ctx context.Context, tx *dbctx.Tx, n int) ([]int64, error) {
+	if tx.Dialect() == dbctx.SQLite {
+		return drawSQLite(ctx, tx, n)
+	}
+	return dbctx.All(ctx, tx, scanID, `SELECT nextval('owner_turns') FROM generate_series(1, $1::int)`, n)
+}
+
+func drawSQLite(ctx context.Context, tx *dbctx.Tx, n int) ([]int64, error) {
+	var next int64
+	err := tx.QueryRow(ctx, `UPDATE owner_turns SET next = next + $1 RETURNING next`, n).Scan(&next)
+	turns := make([]int64, n)
+	for i := range turns {
+		turns[i] = next - int64(n-i)
+	}
+	return turns, err
 }

@@ -1,13 +1,13 @@
 package web
 
 import (
+	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/leadmill/leadmill/dbctx"
 	"github.com/leadmill/leadmill/lead"
@@ -27,54 +27,72 @@ type accepted struct {
 // takeLead stores a submission and its job in one commit, and only then says 202. Who sends is looked up before the
 // body is read.
 func (s *Server) takeLead(w http.ResponseWriter, r *http.Request) {
-	source, err := s.sourceOf(r)
+	id, replayed, err := s.take(w, r)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
 	}
-	key, err := idempotencyKey(r)
-	if err != nil {
-		s.refuse(w, r, err)
-		return
-	}
-	in, err := readSubmission(w, r)
-	if err != nil {
-		s.refuse(w, r, err)
-		return
-	}
-	id, replayed, err := s.store(r.Context(), source, key, in)
-	if err != nil {
-		s.refuse(w, r, err)
-		return
-	}
-	url := "/api/v1/intakes/" + strconv.FormatInt(id, 10)
-	w.Header().Set("Location", url)
+	a := acceptedAs(id)
+	w.Header().Set("Location", a.StatusURL)
 	if replayed {
 		w.Header().Set("Idempotency-Replayed", "true")
 	}
-	answer(w, http.StatusAccepted, accepted{strconv.FormatInt(id, 10), string(lead.Accepted), url})
+	answer(w, http.StatusAccepted, a)
 }
 
-func (s *Server) sourceOf(r *http.Request) (source schema.Source, err error) {
-	err = dbctx.Run(r.Context(), s.db, func(ctx context.Context, tx *dbctx.Tx) error {
-		source, err = keyOf(ctx, tx, r)
-		return err
-	}, dbctx.ReadOnly())
-	return source, err
+func acceptedAs(id int64) accepted {
+	text := strconv.FormatInt(id, 10)
+	return accepted{text, string(lead.Accepted), "/api/v1/intakes/" + text}
 }
 
-func (s *Server) store(ctx context.Context, source schema.Source, key string, in submission) (id int64, replayed bool, err error) {
-	sum := sha256.Sum256(in.raw)
-	err = dbctx.Run(ctx, s.db, func(ctx context.Context, tx *dbctx.Tx) error {
-		id, replayed, err = s.queue.Take(ctx, tx, schema.NewIntake{
-			SourceID: source.ID, Key: key, Hash: hex.EncodeToString(sum[:]), Payload: string(in.payload),
-		})
-		return err
-	})
-	if errors.Is(err, schema.ErrKeyReused) {
-		err = newProblem(http.StatusUnprocessableEntity, "this Idempotency-Key came with another body before")
+func (s *Server) take(w http.ResponseWriter, r *http.Request) (id int64, replayed bool, err error) {
+	from, err := s.senderOf(r)
+	if err != nil {
+		return 0, false, err
 	}
-	return id, replayed, err
+	if err := s.admit(w, r, from.Source); err != nil {
+		return 0, false, err
+	}
+	key, in, err := s.receive(w, r, from, bodyLimit)
+	if err != nil {
+		return 0, false, err
+	}
+	return s.store(r.Context(), from, key, in)
+}
+
+// receive reads what a sender sends, of at most limit bytes unless the source has a limit of its own.
+func (s *Server) receive(w http.ResponseWriter, r *http.Request, from *sender, limit int) (key string, in submission, err error) {
+	if key, err = idempotencyKey(r); err != nil {
+		return key, in, err
+	}
+	if err := s.over.check(from.Source, s.now()); err != nil {
+		return key, in, err
+	}
+	in, err = readSubmission(w, r, cmp.Or(from.Limits.MaxBytes, limit))
+	return key, in, err
+}
+
+func (s *Server) store(ctx context.Context, from *sender, key string, sent submission) (id int64, replayed bool, err error) {
+	now := s.now()
+	in := schema.NewIntake{SourceID: from.ID, Key: key, Hash: hash(sent.raw), Payload: string(sent.payload),
+		Suspicion: suspicion(from.Form, sent.members, now)}
+	err = dbctx.Run(ctx, s.db, func(ctx context.Context, tx *dbctx.Tx) error {
+		from.markUsed(tx, now.UTC())
+		id, replayed, err = s.queue.Take(ctx, tx, in)
+		if err != nil || replayed {
+			return err
+		}
+		return s.queue.Spend(ctx, tx, from.Source, 1)
+	})
+	return id, replayed, s.whyNotStored(from, now, err)
+}
+
+// whyNotStored turns what the sender can mend into a problem.
+func (s *Server) whyNotStored(from *sender, now time.Time, err error) error {
+	if errors.Is(err, schema.ErrKeyReused) {
+		return newProblem(http.StatusUnprocessableEntity, "this Idempotency-Key came with another body before")
+	}
+	return s.over.explain(from.Source, now, err)
 }
 
 func idempotencyKey(r *http.Request) (string, error) {

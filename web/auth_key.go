@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/leadmill/leadmill/dbctx"
 	"github.com/leadmill/leadmill/jobs"
@@ -30,24 +31,32 @@ type caller struct {
 
 var errNoKey = newProblem(http.StatusUnauthorized, "want Authorization: Bearer and the key of a source")
 
-// keyOf returns the source whose key the request shows. It is looked up by its hash: how long that takes tells
-// nothing about the key.
-func keyOf(ctx context.Context, tx *dbctx.Tx, r *http.Request) (schema.Source, error) {
+// keyHashOf returns the hash of the key that a request shows. Keys are looked up by their hash: how long that takes tells nothing
+// about the key.
+func keyHashOf(r *http.Request) (string, error) {
 	scheme, key, found := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !found || !strings.EqualFold(scheme, "Bearer") || strings.TrimSpace(key) == "" {
-		return schema.Source{}, errNoKey
+		return "", errNoKey
 	}
-	s, err := schema.SourceByKeyHash(ctx, tx, jobs.HashKey(strings.TrimSpace(key)))
+	return jobs.HashKey(strings.TrimSpace(key)), nil
+}
+
+func sourceByKey(ctx context.Context, tx *dbctx.Tx, hash string, now time.Time) (schema.Source, schema.SourceKey, error) {
+	source, key, err := schema.SourceByKeyHash(ctx, tx, hash, now.UTC())
 	if errors.Is(err, schema.ErrNotFound) {
-		return s, errNoKey
+		err = errNoKey
 	}
-	return s, err
+	return source, key, err
 }
 
 // callerIn returns who asks. A key decides, if there is one; else the log-in.
 func (s *Server) callerIn(ctx context.Context, tx *dbctx.Tx, r *http.Request) (caller, error) {
 	if r.Header.Get("Authorization") != "" {
-		source, err := keyOf(ctx, tx, r)
+		hash, err := keyHashOf(r)
+		if err != nil {
+			return caller{}, err
+		}
+		source, _, err := sourceByKey(ctx, tx, hash, s.now())
 		return caller{source: source}, err
 	}
 	_, err := s.userIn(ctx, tx, r)

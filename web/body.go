@@ -2,6 +2,8 @@ package web
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,61 +16,81 @@ import (
 	"github.com/leadmill/leadmill/lead/intake"
 )
 
-// bodyLimit is the most bytes of a submission.
+// bodyLimit is the most bytes of a submission, unless its source has a limit of its own.
 const bodyLimit = 1 << 20
 
 // submission is a body that can be stored.
 type submission struct {
 	raw     []byte // as it came
 	payload []byte // a JSON object: raw itself, or made from a form
+	members []intake.Member
 }
 
-// readSubmission takes JSON and forms. The error is a problem.
-func readSubmission(w http.ResponseWriter, r *http.Request) (submission, error) {
-	kind, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil {
-		kind = ""
+// hash names a body.
+func hash(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
+}
+
+// readSubmission takes JSON and forms of at most limit bytes. The error is a problem.
+func readSubmission(w http.ResponseWriter, r *http.Request, limit int) (in submission, err error) {
+	if in.raw, err = readBody(w, r, limit); err != nil {
+		return in, err
 	}
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, bodyLimit))
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return submission{}, newProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("a submission is at most %d bytes", bodyLimit))
-	}
-	if err != nil {
-		return submission{}, newProblem(http.StatusBadRequest, "the body did not arrive whole")
-	}
-	in := submission{raw: raw, payload: raw}
+	in.payload = in.raw
+	kind, parameters := contentType(r)
 	switch kind {
 	case "application/json":
 	case "application/x-www-form-urlencoded", "multipart/form-data":
-		in.payload, err = formPayload(r, kind, parameters["boundary"], raw)
+		in.payload, err = formPayload(r, kind, parameters["boundary"], in.raw)
 	default:
 		err = newProblem(http.StatusUnsupportedMediaType, "want Content-Type application/json, application/x-www-form-urlencoded or multipart/form-data")
 	}
 	if err != nil {
-		return submission{}, err
+		return in, err
 	}
-	return in, check(in.payload)
+	in.members, err = check(in.payload)
+	return in, err
+}
+
+// contentType is "" if there is none that can be read.
+func contentType(r *http.Request) (kind string, parameters map[string]string) {
+	kind, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		return "", nil
+	}
+	return kind, parameters
+}
+
+func readBody(w http.ResponseWriter, r *http.Request, limit int) ([]byte, error) {
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(limit)))
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return nil, newProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is at most %d bytes", limit))
+	}
+	if err != nil {
+		return nil, newProblem(http.StatusBadRequest, "the body did not arrive whole")
+	}
+	return raw, nil
 }
 
 // check refuses what could never become a lead: broken JSON, wrong types, nothing at all.
-func check(payload []byte) error {
+func check(payload []byte) ([]intake.Member, error) {
 	if !utf8.Valid(payload) {
-		return newProblem(http.StatusBadRequest, "the body is not valid UTF-8")
+		return nil, newProblem(http.StatusBadRequest, "the body is not valid UTF-8")
 	}
 	members, err := intake.Decode(payload)
 	if err != nil {
-		return newProblem(http.StatusBadRequest, "the body is not one JSON object of at most 500 keys")
-	}
-	_, reasons := intake.Parse(payload, nil)
-	if len(reasons) > 0 {
-		return newProblem(http.StatusUnprocessableEntity, "some fields have the wrong type", reasons...)
+		return nil, newProblem(http.StatusBadRequest, "the body is not one JSON object of at most 500 keys")
 	}
 	if len(members) == 0 {
-		return newProblem(http.StatusUnprocessableEntity, "the submission is empty",
+		return nil, newProblem(http.StatusUnprocessableEntity, "the submission is empty",
 			lead.Reason{Field: "email", Code: "missing", Message: "Send at least an e-mail address or a telephone number."})
 	}
-	return nil
+	if reasons := intake.Mistyped(members, nil); len(reasons) > 0 {
+		return nil, newProblem(http.StatusUnprocessableEntity, "some fields have the wrong type", reasons...)
+	}
+	return members, nil
 }
 
 // formPayload writes a form as a JSON object. A name that is repeated becomes a list; files are not taken.

@@ -200,7 +200,7 @@ func (b *tab) retries() {
 }
 
 // everyPage is where axe and a narrow screen are tried.
-var everyPage = append([]string{"/leads/1", "/leads/3", "/leads?q=xyzzy", "/intakes/3", "/intakes/5", "/cron?notice=run", "/login", "/nothing"}, listPages...)
+var everyPage = append([]string{"/leads/1", "/leads/3", "/leads?q=xyzzy", "/intakes/3", "/intakes/5", "/cron?notice=run", "/login", "/nothing", "/docs"}, listPages...)
 
 func TestPagesCanBeReadByEverybody(t *testing.T) {
 	s := newSite(t, siteDatabases.Open(t, dbctx.SQLite), Config{})

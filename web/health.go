@@ -25,8 +25,9 @@ func ready(db *dbctx.DB, stopping func() bool) http.HandlerFunc {
 	p := &probe{db: db, stopping: stopping}
 	return func(w http.ResponseWriter, r *http.Request) {
 		if reason := p.notReady(r.Context()); reason != "" {
-			w.Header().Set("Retry-After", retrySeconds)
-			writeProblem(w, newProblem(http.StatusServiceUnavailable, reason))
+			p := newProblem(http.StatusServiceUnavailable, reason)
+			p.retryAfter = retryAfter
+			writeProblem(w, p)
 			return
 		}
 		answer(w, http.StatusOK, map[string]string{"status": "ready"})

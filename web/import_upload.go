@@ -75,7 +75,7 @@ func (s *Server) takeUpload(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, v)
 		return
 	}
-	id, existed, err := s.receive(w, r)
+	id, existed, err := s.receiveFile(w, r)
 	if said := complaint(err, s.importLimit()); said != "" {
 		s.showImports(w, r, http.StatusUnprocessableEntity, said)
 		return
@@ -92,7 +92,7 @@ func (s *Server) takeUpload(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, fmt.Sprintf("/imports/%d?notice=%s", id, notice), http.StatusSeeOther)
 }
 
-func (s *Server) receive(w http.ResponseWriter, r *http.Request) (id int64, existed bool, err error) {
+func (s *Server) receiveFile(w http.ResponseWriter, r *http.Request) (id int64, existed bool, err error) {
 	r.Body = http.MaxBytesReader(w, &lively{r.Body, http.NewResponseController(w)}, s.importLimit()+formSlack)
 	form, err := r.MultipartReader()
 	if err != nil {

@@ -157,12 +157,16 @@ func addressOf(r *http.Request) string {
 		return r.RemoteAddr
 	}
 	ip, err := netip.ParseAddr(host)
-	if err != nil || ip.Unmap().Is4() {
-		return host
-	}
-	network, err := ip.WithZone("").Prefix(64)
 	if err != nil {
 		return host
 	}
-	return network.String()
+	return networkOf(ip)
+}
+
+func networkOf(ip netip.Addr) string {
+	ip = ip.Unmap().WithZone("")
+	if ip.Is4() {
+		return ip.String()
+	}
+	return netip.PrefixFrom(ip, 64).Masked().String()
 }

@@ -77,7 +77,7 @@ func newDatabaseCollector(db *dbctx.DB) *databaseCollector {
 	}
 	return &databaseCollector{
 		db:          db,
-		jobs:        desc("jobs", "Jobs by queue and state.", "queue", "state"),
+		jobs:        desc("jobs", "Jobs by queue and state; 50000 stands for that many or more.", "queue", "state"),
 		oldest:      desc("oldest_waiting_job_seconds", "How long the oldest job that may run has waited; 0 if none waits."),
 		connections: desc("db_connections", "Connections of the pool.", "state"),
 		waits:       desc("db_waits_total", "Scopes that waited for a connection."),

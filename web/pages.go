@@ -35,6 +35,7 @@ func (s *Server) pages(mux *http.ServeMux) {
 	mux.HandleFunc("POST /imports/{id}/cancel", s.steerImport("cancelled", s.cancelImport))
 	mux.HandleFunc("POST /imports/{id}/revert", s.steerImport("reverting", s.queue.RevertImport))
 	mux.HandleFunc("GET /imports/{id}/rejected.csv", s.rejectedRows)
+	mux.HandleFunc("GET /sources", s.sources)
 	mux.HandleFunc("GET /destinations", s.destinations)
 	mux.HandleFunc("GET /cron", s.cron)
 	mux.HandleFunc("POST /cron/{name}/run", s.runSchedule)

@@ -8,7 +8,7 @@ import (
 )
 
 var listPages = []string{
-	"/", "/leads", "/leads?q=ada", "/intakes", "/intakes?status=quarantined", "/intakes?status=rejected", "/failed", "/failed?error=x&state=discarded", "/failed/jobs/retry", "/imports", "/destinations", "/cron",
+	"/", "/leads", "/leads?q=ada", "/intakes", "/intakes?status=quarantined", "/intakes?status=rejected", "/failed", "/failed?error=x&state=discarded", "/failed/jobs/retry", "/imports", "/sources", "/destinations", "/cron",
 }
 
 func TestEveryPageShowsWithAndWithoutData(t *testing.T) {

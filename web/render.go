@@ -49,6 +49,8 @@ var templateFuncs = template.FuncMap{
 	"mail":        mail,
 	"number":      number,
 	"pretty":      pretty,
+	"prose":       prose,
+	"line":        line,
 	"span":        span,
 	"why":         func(reason string) string { return whyKept[reason] },
 	"foundBy":     foundBy,
@@ -79,7 +81,7 @@ func (v view) Operator() bool { return v.User != nil && mayOperate(*v.User) }
 func (v view) Tabs() [][2]string {
 	tabs := [][2]string{
 		{"/", "Today"}, {"/leads", "Leads"}, {"/intakes", "Intakes"}, {"/failed", "Failed"},
-		{"/imports", "Imports"}, {"/destinations", "Destinations"}, {"/cron", "Cron"},
+		{"/imports", "Imports"}, {"/sources", "Sources"}, {"/destinations", "Destinations"}, {"/cron", "Cron"},
 	}
 	if v.Operator() {
 		tabs = append(tabs, [2]string{"/jobs/", "Jobs"})

@@ -33,6 +33,11 @@ type Server struct {
 	ui       http.Handler // River UI
 	metrics  *Metrics
 	stopping atomic.Bool
+
+	senders   senders
+	over      overLimits
+	formTries *limiter // by address
+	crossSite *http.CrossOriginProtection
 }
 
 // New makes a server on a migrated database and its queue, which need not be started.
@@ -46,7 +51,10 @@ func New(db *dbctx.DB, q *jobs.Queue, c Config) (*Server, error) {
 	if c.Metrics == nil {
 		c.Metrics = NewMetrics(db)
 	}
-	s := &Server{db: db, queue: q, config: c, log: c.Logger, now: c.Now, metrics: c.Metrics}
+	s := &Server{
+		db: db, queue: q, config: c, log: c.Logger, now: c.Now, metrics: c.Metrics,
+		formTries: newLimiter(20, 5*time.Second, 10_000), crossSite: http.NewCrossOriginProtection(),
+	}
 	return s, s.openUI()
 }
 
@@ -55,12 +63,27 @@ func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 
 	mux.HandleFunc("POST /api/v1/leads", s.takeLead)
+	mux.HandleFunc("OPTIONS /api/v1/leads", s.preflight)
+	mux.HandleFunc("POST /api/v1/leads/batch", s.takeBatch)
 	mux.HandleFunc("GET /api/v1/intakes/{id}", s.getIntake)
 	mux.HandleFunc("GET /api/v1/leads", s.listLeads)
 	mux.HandleFunc("GET /api/v1/leads/{id}", s.getLead)
 	mux.HandleFunc("GET /api/v1/leads/{id}/events", s.getEvents)
 	mux.HandleFunc("/api/", s.noSuchCall)
+
+	mux.HandleFunc("POST /hooks/google/{source}", s.takeGoogle)
+	mux.HandleFunc("GET /hooks/meta/{source}", s.verifyMeta)
+	mux.HandleFunc("POST /hooks/meta/{source}", s.takeMeta)
+	mux.HandleFunc("POST /hooks/standard/{source}", s.takeStandard)
+	mux.HandleFunc("/hooks/{kind}/{source}", s.noSuchHook)
 	mux.HandleFunc("/hooks/", s.noSuchCall)
+	mux.HandleFunc("GET /openapi.json", serveOpenAPI)
+	mux.HandleFunc("GET /docs", s.docs)
+
+	mux.HandleFunc("POST /f/{form}", s.takeForm)
+	mux.HandleFunc("OPTIONS /f/{form}", s.preflightForm)
+	mux.HandleFunc("GET /f/{form}/token", s.formToken)
+	mux.HandleFunc("GET /f/{form}/thanks", s.formThanks)
 
 	mux.HandleFunc("GET /healthz", healthy)
 	mux.HandleFunc("GET /readyz", ready(s.db, s.stopping.Load))

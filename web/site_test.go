@@ -207,7 +207,13 @@ func (s *site) fill() {
 				return err
 			}
 		}
-		if _, err := schema.EnsureSource(ctx, tx, "web-form", s.now()); err != nil {
+		source, err := schema.EnsureSource(ctx, tx, "web-form", s.now())
+		if err != nil {
+			return err
+		}
+		schema.SetSites(tx, source.ID, []string{"https://shop.example"}, []string{"https://shop.example/a-page-with-a-long-name-to-say-thanks"})
+		form := schema.Form{ID: "A2B3C4D5E6F7G2H3I4J5K6L7M2", Secret: "token=hidden", Honeypot: "_gotcha", MinTime: 2 * time.Second}
+		if err := schema.SetForm(ctx, tx, "web-form", form); err != nil {
 			return err
 		}
 		return s.q.Enqueue(ctx, tx, jobs.ImportFile{ImportID: 404}) // fails

@@ -60,7 +60,7 @@ func (a *app) commands() *cobra.Command {
 	root.AddCommand(
 		a.devCommand(), a.webCommand(), a.workerCommand(), a.migrateCommand(),
 		a.importCommand(), a.leadsCommand(), a.jobsCommand(), a.cronCommand(), a.statusCommand(),
-		a.sourceCommand(), a.userCommand(), a.destinationCommand(), a.deliveryCommand(),
+		a.sourceCommand(), a.hookCommand(), a.userCommand(), a.destinationCommand(), a.deliveryCommand(),
 		a.benchCommand(), a.configCommand(), a.doctorCommand(), a.versionCommand(),
 	)
 	return root

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/base64"
 	"fmt"
 	"net/url"
@@ -11,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/leadmill/leadmill/dbctx"
+	"github.com/leadmill/leadmill/jobs"
 	"github.com/leadmill/leadmill/schema"
 )
 
@@ -98,7 +98,7 @@ func (a *app) destinationAdd(ctx context.Context, d schema.Destination) error {
 		return err
 	}
 	if d.Secret == "" {
-		d.Secret = newSecret()
+		d.Secret = jobs.NewSecret()
 	}
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(d.Secret, "whsec_"))
 	if err != nil || !strings.HasPrefix(d.Secret, "whsec_") || len(key) < 24 || len(key) > 64 {
@@ -121,24 +121,20 @@ func (a *app) destinationAdd(ctx context.Context, d schema.Destination) error {
 	})
 }
 
-func checkURL(raw string, allowPrivate bool) error {
+func checkURL(raw string, allowPrivate bool) error { return checkAddress("--url", raw, allowPrivate) }
+
+// checkAddress takes an address that we may call; flag is what it was given with.
+func checkAddress(flag, raw string, allowPrivate bool) error {
 	u, err := url.Parse(raw)
 	switch {
 	case raw == "" || err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		return usagef("--url wants an address such as https://crm.example/hooks/leads")
+		return usagef("%s wants an address such as https://crm.example/hooks/leads", flag)
 	case u.Scheme == "http" && !allowPrivate:
-		return usagef("--url is plain http, which anybody on the way can read: use https, or --allow-private inside of your network")
+		return usagef("%s is plain http, which anybody on the way can read: use https, or --allow-private inside of your network", flag)
 	case u.User != nil:
-		return usagef("--url holds a password: receivers check the signature instead")
+		return usagef("%s holds a password: receivers check the signature instead", flag)
 	}
 	return nil
-}
-
-// newSecret is whsec_ and 32 random bytes.
-func newSecret() string {
-	b := make([]byte, 32)
-	rand.Read(b)
-	return "whsec_" + base64.StdEncoding.EncodeToString(b)
 }
 
 func (a *app) destinationList(ctx context.Context) error {

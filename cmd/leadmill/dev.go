@@ -123,7 +123,7 @@ func (a *app) furnish(ctx context.Context, db *dbctx.DB, r *receiver) (key strin
 		if _, err := schema.EnsureSource(ctx, tx, "dev", now()); err != nil {
 			return err
 		}
-		if err := schema.RotateKey(ctx, tx, "dev", hash, now()); err != nil {
+		if err := schema.RotateKey(ctx, tx, "dev", hash, now(), 0); err != nil {
 			return err
 		}
 		_, err = schema.UpsertDestination(ctx, tx, schema.Destination{

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/leadmill/leadmill/jobs"
 )
 
 // receiver is what a destination's other end does: it checks the signature of Standard Webhooks and takes each message
@@ -31,7 +33,7 @@ func startReceiver() (*receiver, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &receiver{url: "http://" + l.Addr().String() + "/", secret: newSecret(), seen: map[string]bool{}}
+	r := &receiver{url: "http://" + l.Addr().String() + "/", secret: jobs.NewSecret(), seen: map[string]bool{}}
 	r.server = &http.Server{Handler: r, ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = r.server.Serve(l) }()
 	return r, nil

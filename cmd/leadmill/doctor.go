@@ -107,7 +107,9 @@ func (c *checkup) database(ctx context.Context, processes settings) {
 	default:
 		c.fine("migrations", "all are applied")
 		c.contents(ctx, db)
+		c.producers(ctx, db)
 		c.workers(ctx, db)
+		c.hooks(ctx, db)
 	}
 }
 
@@ -188,6 +190,26 @@ func (c *checkup) some(what string, n int, cure string) {
 		return
 	}
 	c.fine(what, "%d", n)
+}
+
+// producers says whether other programs on the database can put leads in. Where none wants to, nothing is ill.
+func (c *checkup) producers(ctx context.Context, db *dbctx.DB) {
+	if db.Dialect() == dbctx.SQLite {
+		return
+	}
+	var cure string
+	err := dbctx.Run(ctx, db, func(ctx context.Context, tx *dbctx.Tx) (err error) {
+		cure, err = schema.Producers(ctx, tx)
+		return err
+	}, dbctx.ReadOnly())
+	switch {
+	case err != nil:
+		c.ill("sql", "check the rights of the user", "cannot be asked for enqueue_lead: %v", err)
+	case cure != "":
+		c.fine("sql", "only the owner may call enqueue_lead; for others: %s", cure)
+	default:
+		c.fine("sql", "members of leadmill_producer may call enqueue_lead")
+	}
 }
 
 // workers says who works, and what waits for somebody who does not.

@@ -73,7 +73,7 @@ func TestFailedJobsAreLookedAtCountedAndRetried(t *testing.T) {
 			t.Errorf("jobs retry --all again = %+v, want none", r)
 		}
 		s := decode[status](t, leadmill(t, on(url), "", "status", "--json").want(t, exitDone))
-		if fmt.Sprint(s.Jobs) != "[{bulk available 8}]" {
+		if fmt.Sprint(s.Jobs) != "[{files available 8}]" {
 			t.Errorf("status shows jobs %v, want all eight waiting", s.Jobs)
 		}
 	})

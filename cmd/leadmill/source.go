@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,12 +28,13 @@ func (a *app) sourceCommand() *cobra.Command {
 		Use: "list", Short: "List sources", Example: "  leadmill source list", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.sourceList(c.Context()) },
 	})
-	rotate := a.jsonFlag(&cobra.Command{
-		Use: "rotate NAME", Short: "Give a source a new key; the old one ends at once", Args: cobra.ExactArgs(1),
-		Example: "  leadmill source rotate web-form",
-		RunE:    func(c *cobra.Command, args []string) error { return a.sourceRotate(c.Context(), args[0]) },
+	show := a.jsonFlag(&cobra.Command{
+		Use: "show NAME", Short: "Show what a source may do", Args: cobra.ExactArgs(1), Example: "  leadmill source show web-form",
+		RunE: func(c *cobra.Command, args []string) error { return a.sourceShow(c.Context(), args[0]) },
 	})
-	return group("source", "Where leads come from", "  leadmill source add web-form", add, list, rotate)
+	return group("source", "Where leads come from", "  leadmill source add web-form", add, list, show,
+		a.sourceKeysCommand(), a.sourceRotateCommand(), a.sourceRevokeCommand(), a.sourceLimitCommand(),
+		a.sourceFormCommand(), a.originCommand(), a.redirectCommand())
 }
 
 // checkName takes what fits into a URL and a log.
@@ -64,17 +67,6 @@ func (a *app) sourceAdd(ctx context.Context, name, country string) error {
 	return a.printKey(name, key)
 }
 
-func (a *app) sourceRotate(ctx context.Context, name string) error {
-	key, hash := jobs.NewKey()
-	err := a.inScope(ctx, func(ctx context.Context, tx *dbctx.Tx) error {
-		return schema.RotateKey(ctx, tx, name, hash, now())
-	})
-	if err != nil {
-		return err
-	}
-	return a.printKey(name, key)
-}
-
 func (a *app) printKey(name, key string) error {
 	v := struct {
 		Name string `json:"name"`
@@ -86,23 +78,69 @@ func (a *app) printKey(name, key string) error {
 	})
 }
 
-func (a *app) sourceList(ctx context.Context) error {
-	type source struct {
-		Name      string    `json:"name"`
-		Country   string    `json:"country"`
-		CreatedAt time.Time `json:"created_at"`
+// sourceLine is a source as it is shown, without its secrets.
+type sourceLine struct {
+	Name      string    `json:"name"`
+	Country   string    `json:"country"`
+	Rate      float64   `json:"rate"`
+	Burst     int       `json:"burst"`
+	PerDay    int       `json:"per_day"`
+	MaxBytes  int       `json:"max_bytes"`
+	Form      string    `json:"form"` // the path of its form; "" it has none
+	Honeypot  string    `json:"honeypot"`
+	MinTime   float64   `json:"min_seconds"`
+	Origins   []string  `json:"origins"`
+	Redirects []string  `json:"redirects"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+func lineOf(s schema.Source) sourceLine {
+	form := ""
+	if s.Form.ID != "" {
+		form = "/f/" + s.Form.ID
 	}
-	list, rows := []source{}, [][]string{}
+	return sourceLine{s.Name, s.Country, s.Limits.Rate, s.Limits.Burst, s.Limits.PerDay, s.Limits.MaxBytes,
+		form, s.Form.Honeypot, s.Form.MinTime.Seconds(), s.Origins, s.Redirects, s.CreatedAt}
+}
+
+func (a *app) sourceList(ctx context.Context) error {
+	list, rows := []sourceLine{}, [][]string{}
 	err := a.inScope(ctx, func(ctx context.Context, tx *dbctx.Tx) error {
 		all, err := schema.ListSources(ctx, tx)
 		for _, s := range all {
-			list = append(list, source{s.Name, s.Country, s.CreatedAt})
-			rows = append(rows, []string{s.Name, s.Country, when(&s.CreatedAt)})
+			list = append(list, lineOf(s))
+			rows = append(rows, []string{cut(s.Name, 20), s.Country, when(&s.CreatedAt), s.Limits.String()})
 		}
 		return err
 	}, dbctx.ReadOnly())
 	if err != nil {
 		return err
 	}
-	return a.print(list, func() { a.table([]string{"NAME", "COUNTRY", "SINCE"}, rows) })
+	return a.print(list, func() { a.table([]string{"NAME", "COUNTRY", "SINCE", "LIMITS"}, rows) })
+}
+
+// theSource reads one by its name.
+func (a *app) theSource(ctx context.Context, name string) (s schema.Source, err error) {
+	err = a.inScope(ctx, func(ctx context.Context, tx *dbctx.Tx) error {
+		s, err = schema.SourceByName(ctx, tx, name)
+		return err
+	}, dbctx.ReadOnly())
+	return s, err
+}
+
+func (a *app) sourceShow(ctx context.Context, name string) error {
+	s, err := a.theSource(ctx, name)
+	if err != nil {
+		return err
+	}
+	line := lineOf(s)
+	return a.print(line, func() {
+		for _, fact := range [][2]string{
+			{"name", s.Name}, {"country", s.Country}, {"since", when(&s.CreatedAt)}, {"limits", s.Limits.String()},
+			{"form", line.Form}, {"honeypot", s.Form.Honeypot}, {"fastest", s.Form.MinTime.String()},
+			{"origins", strings.Join(s.Origins, " ")}, {"redirects", strings.Join(s.Redirects, " ")},
+		} {
+			fmt.Fprintf(a.stdout, "%-10s %s\n", fact[0], cmp.Or(printable(fact[1]), "-"))
+		}
+	})
 }

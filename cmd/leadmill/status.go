@@ -19,7 +19,8 @@ func (a *app) statusCommand() *cobra.Command {
 	c := a.jsonFlag(&cobra.Command{
 		Use: "status", Short: "Show today's funnel and the queue", Args: cobra.NoArgs,
 		Long: "Shows what came in today and what became of it, the jobs, how long the oldest\n" +
-			"waits, and the workers. --watch repaints on a terminal and prints plain lines\nelsewhere.",
+			"waits, and the workers. 50000 jobs stand for that many or more. --watch repaints\n" +
+			"on a terminal and prints plain lines elsewhere.",
 		Example: "  leadmill status --watch",
 		RunE:    func(c *cobra.Command, _ []string) error { return a.status(c.Context(), watch, every) },
 	})

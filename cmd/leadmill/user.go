@@ -87,11 +87,8 @@ func (a *app) join(ctx context.Context, u schema.User) (schema.User, error) {
 // password asks twice, where somebody can answer.
 func (a *app) password(fromStdin bool) (string, error) {
 	if fromStdin {
-		line, err := bufio.NewReader(io.LimitReader(a.stdin, 4096)).ReadString('\n')
-		if err != nil && err != io.EOF {
-			return "", err
-		}
-		return strings.TrimRight(line, "\r\n"), nil
+		lines, err := a.lines(1)
+		return lines[0], err
 	}
 	f, ok := a.stdin.(*os.File)
 	if !ok || !isTerminal(f) {
@@ -106,6 +103,20 @@ func (a *app) password(fromStdin bool) (string, error) {
 		err = usagef("the two passwords differ")
 	}
 	return first, err
+}
+
+// lines reads the first lines of stdin, "" where there are fewer.
+func (a *app) lines(n int) ([]string, error) {
+	in := bufio.NewReader(io.LimitReader(a.stdin, 4096*int64(n)))
+	lines := make([]string, n)
+	for i := range lines {
+		line, err := in.ReadString('\n')
+		if err != nil && err != io.EOF {
+			return lines, err
+		}
+		lines[i] = strings.TrimRight(line, "\r\n")
+	}
+	return lines, nil
 }
 
 func (a *app) secret(f *os.File, prompt string) (string, error) {

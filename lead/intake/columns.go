@@ -9,7 +9,7 @@ import (
 type Column struct {
 	Name       string  `json:"name"`
 	Field      string  `json:"field"`      // one of ours; "" if it is taken for none
-	How        string  `json:"how"`        // "hand", "export:hubspot", "name", "fuzzy" or "content"; "" if nothing says what it is
+	How        string  `json:"how"`        // "hand", "export:hubspot", "name", "fuzzy", "content"; "" if nothing says it
 	Confidence float64 `json:"confidence"` // that it is so: 0 to 1
 	Samples    int     `json:"samples"`    // cells looked at that hold something
 }

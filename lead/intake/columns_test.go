@@ -73,7 +73,8 @@ func TestNamesOfOtherThingsStayUnmapped(t *testing.T) {
 		"Email opt-out", "Email Opt Out", "Phone type", "Company size", "Country manager", "Name of dog", "County", "Start", "Titel", "Content", "Username",
 		"User name", "Product name", "Campaign name", "File name", "ad_name", "Owner", "Lead owner", "Contact owner", "Lead source", "Lead status", "Email status",
 		"E-mail 1 - Type", "E-Mail Display Name", "Assistant's Phone", "Manager's Name", "Fax", "Telefax", "Business Fax", "State", "Region", "Street", "Email verified",
-		"Company ID", "Account number of bank", "Account number", "Company no.", "Firmen-Nr.", "Kunden-Nr.", "Contact", "Person", "Number", "Nr.", "No", "Number of employees", "Position in queue", "Job ID", "Country of birth", "City tax", "Last modified", "First seen",
+		"Company ID", "Account number of bank", "Account number", "Company no.", "Firmen-Nr.", "Kunden-Nr.", "Contact", "Person",
+		"Number", "Nr.", "No", "Number of employees", "Position in queue", "Job ID", "Country of birth", "City tax", "Last modified", "First seen",
 		"Last contact", "Name prefix", "Maiden name", "Phonetic Last Name", "Message ID", "Votes", "Consent text", "Newsletter consent date", "Contest", "Landing page",
 		"Website visits", "Zip file", "Birthday", "id", "", "-", "x", "column_1", "日付", "E", "Mai", "Worker", "Hotel", "Total", "Role of contact in deal", "Concent",
 	} {
@@ -96,13 +97,14 @@ func TestColumnsAreKnownByWhatTheyHold(t *testing.T) {
 		t.Errorf("column = %+v, want 3 samples and confidence", got[1])
 	}
 	got = intake.Columns([]string{"id", "Kontaktweg", "Mail", "x", "y"}, rows, nil)
-	if diff := cmp.Diff(map[string]string{"Mail": "email name", "Kontaktweg": ""}, map[string]string{"Mail": fieldsOf(got)["Mail"], "Kontaktweg": got[1].Field}); diff != "" {
-		t.Errorf("a column known by its name comes first (-want +got):\n%s", diff)
+	if got[1].Field != "" || got[2].Field != "email" {
+		t.Errorf("columns = %+v, want the one that is called so to come first", got)
 	}
 }
 
 func TestNumbersThatNobodyDialsAreNoTelephones(t *testing.T) {
-	for _, cell := range []string{"01.02.2024", "2024-01-02", "01/02/2024 10:15", "00012345", "0000012345", "01000", "4006381333931", "0123456789012", "12345678901", "1234567.89", "+1.5", "-100000000", "192.168.100.100", "(2024)", "0"} {
+	for _, cell := range []string{"01.02.2024", "2024-01-02", "01/02/2024 10:15", "00012345", "0000012345", "01000", "4006381333931",
+		"0123456789012", "12345678901", "1234567.89", "+1.5", "-100000000", "192.168.100.100", "(2024)", "0"} {
 		if got := intake.Columns([]string{"x"}, [][]string{{cell}, {cell}, {cell}}, nil); got[0].Field != "" {
 			t.Errorf("a column of %s is taken for %+v", cell, got[0])
 		}
@@ -135,18 +137,13 @@ func TestAPersonsMappingComesFirstAndIsRemembered(t *testing.T) {
 		t.Errorf("mapping (-want +got):\n%s", diff)
 	}
 	for _, c := range intake.Columns(header, nil, m) {
-		if c.Field != want1(want[c.Name]) {
-			t.Errorf("%+v, want the same again", c)
+		if field, _, _ := strings.Cut(want[c.Name], " "); c.Field != field {
+			t.Errorf("%+v, want %q again", c, field)
 		}
 		if m.Field(c.Name) != c.Field {
 			t.Errorf("Parse takes %s for %q, want %q", c.Name, m.Field(c.Name), c.Field)
 		}
 	}
-}
-
-func want1(s string) string {
-	field, _, _ := strings.Cut(s, " ")
-	return field
 }
 
 func TestTheFirstOfJoinedValuesCountsAndAllAreKept(t *testing.T) {

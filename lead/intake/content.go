@@ -103,8 +103,9 @@ func (c *columns) contradicts(i int, field string) bool {
 }
 
 // otherPeople are words of a column that is about somebody or something else than the lead.
-var otherPeople = words(`owner manager assistant agent rep representative seller sales referrer referred parent spouse emergency created modified
-	fax telefax pager by from sender id iban ssn tax vat birthday created date status opt out optout besitzer berater betreuer vertreter assistenz verkaufer`)
+var otherPeople = words(`owner manager assistant agent rep representative seller sales referrer referred
+	parent spouse emergency created modified by from sender fax telefax pager id iban ssn tax vat birthday date status
+	opt out optout besitzer berater betreuer vertreter assistenz verkaufer`)
 
 func ofOthers(name string) bool {
 	for _, w := range strings.Fields(fold(name)) {

@@ -37,7 +37,10 @@ func openCSV(raw *bufio.Reader, found charset, o Options) (*Table, error) {
 		return nil, err
 	}
 	t := &Table{format: d.format(found)}
-	return t, t.startCSV(newScanner(in, d), d)
+	if err := t.startCSV(newScanner(in, d), d); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 // checkText refuses what holds no text, or none that a person wrote.

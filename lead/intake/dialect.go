@@ -222,7 +222,10 @@ func headerOf(rows []physicalRow, width int) (at, known int) {
 
 // format is what of a dialect is shown.
 func (d dialect) format(c charset) Format {
-	f := Format{Kind: "csv", Encoding: c.name, BOM: c.mark > 0, Delimiter: string(d.delimiter), Quote: "none", LineEnds: d.lineEnds}
+	f := Format{
+		Kind: "csv", Encoding: c.name, BOM: c.mark > 0,
+		Delimiter: string(d.delimiter), Quote: "none", LineEnds: d.lineEnds,
+	}
 	if d.quote != 0 {
 		f.Quote = string(d.quote)
 	}

@@ -138,7 +138,8 @@ func (c charset) decoder(in io.Reader) (io.Reader, error) {
 func encodingNamed(name string) (encoding.Encoding, error) {
 	e, err := htmlindex.Get(name)
 	if err != nil || e == encoding.Replacement {
-		return nil, fmt.Errorf("%w: its encoding is said to be one we do not know; say utf-8, utf-16le, windows-1252 or another name of the WHATWG", ErrFile)
+		return nil, fmt.Errorf("%w: its encoding is said to be one that is not known; "+
+			"say utf-8, utf-16le, windows-1252 or another name of the WHATWG", ErrFile)
 	}
 	return e, nil
 }

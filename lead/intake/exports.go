@@ -11,15 +11,27 @@ type export struct {
 
 // exports are the programs we know. Mind the order: the first that fits is it.
 var exports = []export{
-	{system: "google", marks: [][]string{{"e mail 1 value", "given name", "family name"}, {"e mail 1 value", "e mail 1 label"}, {"phone 1 value", "phone 1 label"}}},
-	{system: "outlook", marks: [][]string{{"business street", "home street", "other street"}, {"e mail address", "e mail 2 address", "business phone"}},
-		means: map[string]string{"title": Ignored, "account": Ignored}}, // Mr or Ms; a mailbox
-	{system: "linkedin", marks: [][]string{{"connected on", "position", "url"}},
-		means: map[string]string{"url": Ignored}}, // of the person's page there
-	{system: "meta", marks: [][]string{{"ad id", "form id", "is organic"}, {"ad id", "form id", "created time"}}},
-	{system: "zoho", marks: [][]string{{"record id", "lead owner id"}, {"record id", "contact owner id"}}},
-	{system: "hubspot", marks: [][]string{{"record id", "contact owner"}, {"record id", "lifecycle stage"}, {"record id contact"}}},
-	{system: "salesforce", marks: [][]string{{"isdeleted", "masterrecordid", "lastname"}, {"lead owner", "company account"}, {"lead id", "company account"}}},
+	{system: "google", marks: [][]string{
+		{"e mail 1 value", "given name", "family name"}, {"e mail 1 value", "e mail 1 label"}, {"phone 1 value", "phone 1 label"},
+	}},
+	{system: "outlook", marks: [][]string{
+		{"business street", "home street", "other street"}, {"e mail address", "e mail 2 address", "business phone"},
+	}, means: map[string]string{"title": Ignored, "account": Ignored}}, // Mr or Ms; a mailbox
+	{system: "linkedin", marks: [][]string{
+		{"connected on", "position", "url"},
+	}, means: map[string]string{"url": Ignored}}, // of the person's page there
+	{system: "meta", marks: [][]string{
+		{"ad id", "form id", "is organic"}, {"ad id", "form id", "created time"},
+	}},
+	{system: "zoho", marks: [][]string{
+		{"record id", "lead owner id"}, {"record id", "contact owner id"},
+	}},
+	{system: "hubspot", marks: [][]string{
+		{"record id", "contact owner"}, {"record id", "lifecycle stage"}, {"record id contact"},
+	}},
+	{system: "salesforce", marks: [][]string{
+		{"isdeleted", "masterrecordid", "lastname"}, {"lead owner", "company account"}, {"lead id", "company account"},
+	}},
 }
 
 // exportOf recognises a header in any order of its columns; nil if it is of no program we know.

@@ -7,10 +7,10 @@ import (
 
 // neutral are words of a column's name that do not change what it holds: whose it is, and politeness. Those for a number
 // do so only where the field is one: the account number is not the account.
-var neutral = words(`a an the your you my our main primary 1 private privat work business office home personal direct required optional
-	please enter contact lead customer client person prospect visitor attendee participant
-	field feld der die das dein deine ihr ihre bitte pflichtfeld geschaftl geschaftlich dienstl dienstlich
-	kunde kunden kontakt person teilnehmer haupt le la votre vos su tu el profesional professionnel pro`)
+var neutral = words(`a an the your you my our main primary 1 private privat work business office home personal direct
+	required optional please enter contact lead customer client person prospect visitor attendee participant field feld
+	der die das dein deine ihr ihre bitte pflichtfeld geschaftl geschaftlich dienstl dienstlich kunde kunden kontakt
+	teilnehmer haupt le la votre vos su tu el profesional professionnel pro`)
 
 var forNumber = words("nr no number nummer num")
 
@@ -47,19 +47,19 @@ func nearlyOurs(name []string) (field string, confidence float64) {
 	if field := Canonical(strings.Join(core, " ")); field != "" {
 		return field, sureBesides
 	}
-	if field := mistyped(core); field != "" {
+	if field := misspelt(core); field != "" {
 		return field, sureTypo
 	}
 	bare := slices.DeleteFunc(slices.Clone(core), func(w string) bool { return forNumber[w] })
 	if Canonical(strings.Join(bare, " ")) == "phone" {
 		return "phone", sureBesides
 	}
-	return mistyped(name), sureTypo
+	return misspelt(name), sureTypo
 }
 
-// mistyped is the field that has a name of as many words, each the same or with few letters wrong; "" if none or
+// misspelt is the field that has a name of as many words, each the same or with few letters wrong; "" if none or
 // several have.
-func mistyped(name []string) string {
+func misspelt(name []string) string {
 	found := map[string]bool{}
 	for spelled, field := range fieldOf {
 		if alike(name, strings.Fields(spelled)) {

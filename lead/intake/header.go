@@ -21,7 +21,7 @@ func (t *Table) name(cells []string, line int) error {
 		return nil
 	}
 	for i, c := range cells {
-		switch name := strings.TrimSpace(c); {
+		switch name := columnName(c); {
 		case name == "":
 			t.note("Column %d has no name: it is called %s.", i+1, t.header[i])
 		case name != t.header[i]:
@@ -44,7 +44,7 @@ func (t *Table) note(format string, args ...any) {
 func unique(cells []string) []string {
 	header, taken := make([]string, len(cells)), map[string]bool{}
 	for i, c := range cells {
-		base := strings.TrimSpace(c)
+		base := columnName(c)
 		if base == "" {
 			base = column(i)
 		}
@@ -56,6 +56,10 @@ func unique(cells []string) []string {
 	}
 	return header
 }
+
+// columnName is a cell of the header without what stands around it; files that were put together have byte order marks
+// in their middle.
+func columnName(cell string) string { return strings.TrimSpace(strings.Trim(cell, "\uFEFF")) }
 
 func column(i int) string { return fmt.Sprintf("column_%d", i+1) }
 

@@ -56,6 +56,19 @@ func TestAnObjectBecomesFields(t *testing.T) {
 	}
 }
 
+func TestANumberThatNoDatabaseHoldsIsKeptAsText(t *testing.T) {
+	long := "1" + strings.Repeat("0", 400)
+	for number, want := range map[string]any{
+		"12345678901234567890": json.Number("12345678901234567890"), "1.5e300": json.Number("1.5e300"), "-1E-300": json.Number("-1E-300"),
+		"1e999999": "1e999999", "1E-999999": "1E-999999", "1e99999999999999999999": "1e99999999999999999999", long: long,
+	} {
+		got, reasons := intake.Parse([]byte(`{"n":[`+number+`]}`), nil)
+		if diff := cmp.Diff(map[string]any{"n": []any{want}}, got.Extra); diff != "" || len(reasons) != 0 {
+			t.Errorf("%s with reasons %v (-want +got):\n%s", number, reasons, diff)
+		}
+	}
+}
+
 func TestAMappingOverrulesTheNames(t *testing.T) {
 	payload := []byte(`{"email":"old@b.c","Kontaktfeld":"a@b.c","Firma":"ACME","Ort":"Ulm"}`)
 	got, reasons := intake.Parse(payload, intake.Mapping{"Kontaktfeld": "email", "Firma": intake.Ignored})

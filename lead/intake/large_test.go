@@ -34,11 +34,13 @@ func largeWorkbook(t testing.TB, rows int) []byte {
 	}
 	fmt.Fprint(texts, `</sst>`)
 	sheet := part("xl/worksheets/sheet1.xml")
-	fmt.Fprint(sheet, `<worksheet><sheetData><row r="1"><c r="A1" t="s"><v>0</v></c><c r="B1" t="s"><v>1</v></c><c r="C1" t="s"><v>2</v></c></row>`)
+	fmt.Fprint(sheet, `<worksheet><sheetData>`,
+		`<row r="1"><c r="A1" t="s"><v>0</v></c><c r="B1" t="s"><v>1</v></c><c r="C1" t="s"><v>2</v></c></row>`)
 	for i := range rows {
 		r := i + 2
-		fmt.Fprintf(sheet, `<row r="%d" spans="1:8"><c r="A%d" s="1" t="s"><v>%d</v></c><c r="B%d" t="s"><v>%d</v></c><c r="C%d"><v>4420%08d</v></c>`, r, r, 4+2*i, r, 5+2*i, r, i)
-		fmt.Fprintf(sheet, `<c r="D%d" t="s"><v>3</v></c><c r="E%d" t="s"><v>3</v></c><c r="F%d"><v>45000.5</v></c><c r="G%d" t="b"><v>1</v></c><c r="H%d" t="s"><v>3</v></c></row>`, r, r, r, r, r)
+		fmt.Fprintf(sheet, `<row r="%d" spans="1:8"><c r="A%d" s="1" t="s"><v>%d</v></c><c r="B%d" t="s"><v>%d</v></c>`, r, r, 4+2*i, r, 5+2*i)
+		fmt.Fprintf(sheet, `<c r="C%d"><v>4420%08d</v></c><c r="D%d" t="s"><v>3</v></c><c r="E%d" t="s"><v>3</v></c>`, r, i, r, r)
+		fmt.Fprintf(sheet, `<c r="F%d"><v>45000.5</v></c><c r="G%d" t="b"><v>1</v></c><c r="H%d" t="s"><v>3</v></c></row>`, r, r, r)
 	}
 	fmt.Fprint(sheet, sheetEnd)
 	if err := archive.Close(); err != nil {

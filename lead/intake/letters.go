@@ -18,7 +18,10 @@ type alphabet struct {
 
 // Letters beyond ASCII in the names of people, firms and towns, language by language.
 var (
-	westernLetters = []string{"äöüßé", "àâæçéèêëîïôœùûüÿ", "áéíóúüñçàèòï", "áâãàçéêíóôõúü", "àèéìíîòóùú", "åäöæøéü", "áéíóúýþæðö", "éëïóöüèáí", "äöåšžõü"}
+	westernLetters = []string{
+		"äöüßé", "àâæçéèêëîïôœùûüÿ", "áéíóúüñçàèòï", "áâãàçéêíóôõúü", "àèéìíîòóùú", "åäöæøéü", "áéíóúýþæðö", "éëïóöüèáí",
+		"äöåšžõü",
+	}
 	centralLetters = []string{"áčďéěíňóřšťúůýžäĺľôŕöü", "ąćęłńóśźżöü", "áéíóöőúüű", "ăâîşţ", "čćđšž", "äöüß"}
 	eastAsian      = []*unicode.RangeTable{unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul}
 )
@@ -139,9 +142,11 @@ func (a alphabet) holds(word string) bool {
 		small = small || unicode.IsLower(r)
 	}
 	if a.scripts != nil {
-		return !strings.ContainsFunc(word, func(r rune) bool { return !unicode.In(r, a.scripts...) && r != 'ー' })
+		foreign := func(r rune) bool { return !unicode.In(r, a.scripts...) && r != 'ー' }
+		return !strings.ContainsFunc(word, foreign)
 	}
 	return slices.ContainsFunc(a.languages, func(letters string) bool {
-		return !strings.ContainsFunc(word, func(r rune) bool { return isOdd(r) && !strings.ContainsRune(letters, unicode.ToLower(r)) })
+		foreign := func(r rune) bool { return isOdd(r) && !strings.ContainsRune(letters, unicode.ToLower(r)) }
+		return !strings.ContainsFunc(word, foreign)
 	})
 }

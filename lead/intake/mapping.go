@@ -3,6 +3,7 @@ package intake
 import (
 	"cmp"
 	"slices"
+	"strings"
 )
 
 // Mapping says what columns or keys mean where a person or a preset has decided it: the name of one of our fields, or
@@ -22,6 +23,12 @@ func (m Mapping) Field(column string) string {
 		return ""
 	}
 	return field
+}
+
+// skips says that a key is an instruction to us and no data, unless it is mapped.
+func (m Mapping) skips(key string) bool {
+	_, decided := m[key]
+	return !decided && strings.HasPrefix(key, "_")
 }
 
 // plainestFirst puts the members that a mapping names before those that are known by their name, and those in the

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/leadmill/leadmill/lead"
@@ -22,8 +23,9 @@ var ErrObject = errors.New("want one JSON object")
 // Parse reads a payload, a JSON object, into the fields of a lead. What a key means is said by the mapping, and where
 // that is silent by its name. Of several keys that mean the same field a mapped one counts before the others, then the
 // plainest that is not empty, and the others go to Extra with everything else; numbers stay as they are
-// written. A field of a wrong type is a Reason with code mistyped and is kept in Extra. Anything but an object
-// within the limits is a Reason with code malformed.
+// written. A key that begins with _ is an instruction to us and dropped, unless it is mapped. A field of a wrong type
+// is a Reason with code mistyped and is kept in Extra. Anything but an object within the limits is a Reason with code
+// malformed.
 func Parse(payload []byte, m Mapping) (lead.Submission, []lead.Reason) {
 	members, err := Decode(payload)
 	if err != nil {
@@ -38,6 +40,22 @@ func Parse(payload []byte, m Mapping) (lead.Submission, []lead.Reason) {
 		p.take(member)
 	}
 	return p.submission, p.reasons
+}
+
+// Mistyped names the fields of a wrong type, as Parse does, of a payload that was decoded before.
+func Mistyped(members []Member, m Mapping) (reasons []lead.Reason) {
+	for _, member := range members {
+		if field := m.Field(member.Key); field != "" && !m.skips(member.Key) {
+			if _, ok := asText(field, member.Value); !ok {
+				reasons = append(reasons, mistyped(field))
+			}
+		}
+	}
+	return reasons
+}
+
+func mistyped(field string) lead.Reason {
+	return lead.Reason{Field: field, Code: "mistyped", Message: "The field must be a text."}
 }
 
 // Member is one key of an object and its value.
@@ -119,6 +137,9 @@ type parser struct {
 const joint = " ::: "
 
 func (p *parser) take(m Member) {
+	if p.mapping.skips(m.Key) {
+		return
+	}
 	field := p.mapping.Field(m.Key)
 	if field == "" {
 		p.submission.Extra[clean(m.Key)] = storable(m.Value)
@@ -127,7 +148,7 @@ func (p *parser) take(m Member) {
 	value, ok := asText(field, m.Value)
 	switch {
 	case !ok:
-		p.reasons = append(p.reasons, lead.Reason{Field: field, Code: "mistyped", Message: "The field must be a text."})
+		p.reasons = append(p.reasons, mistyped(field))
 		p.submission.Extra[clean(m.Key)] = storable(m.Value)
 	case strings.TrimSpace(value) == "":
 	case p.submission.Fields[field] == "":
@@ -168,11 +189,15 @@ func asText(field string, v any) (string, bool) {
 	return "", false
 }
 
-// storable takes NUL out of texts: PostgreSQL's jsonb refuses it.
+// storable takes NUL out of texts, and makes texts of numbers that no number can hold: PostgreSQL's jsonb refuses both.
 func storable(v any) any {
 	switch v := v.(type) {
 	case string:
 		return clean(v)
+	case json.Number:
+		if endless(v.String()) {
+			return v.String()
+		}
 	case []any:
 		for i := range v {
 			v[i] = storable(v[i])
@@ -186,6 +211,18 @@ func storable(v any) any {
 		return kept
 	}
 	return v
+}
+
+// mostDigits of a number, written out: what a float can hold at its largest.
+const mostDigits = 308
+
+func endless(number string) bool {
+	mantissa, exponent, _ := strings.Cut(strings.ToLower(number), "e")
+	if exponent == "" {
+		exponent = "0"
+	}
+	e, err := strconv.Atoi(exponent)
+	return err != nil || len(mantissa)+max(e, -e) > mostDigits
 }
 
 func clean(s string) string { return strings.ReplaceAll(s, "\x00", "") }

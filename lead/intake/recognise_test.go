@@ -124,7 +124,8 @@ func TestDialectsAreRecognised(t *testing.T) {
 		"one column":     {"email\na@b.c\nb@b.c", "[email]", "[[a@b.c] [b@b.c]]", intake.Format{HeaderLine: 1}},
 		"NULs":           {"email,x\na\x00@b.c,1\x00\n\x00\n", "[email x]", "[[a@b.c 1]]", intake.Format{HeaderLine: 1}},
 		"blanks, quotes": {"email, x\na@b.c, \"1, 2\" \n", "[email x]", "[[a@b.c 1, 2]]", intake.Format{HeaderLine: 1}},
-		"quotes inside":  {"email,x\na@b.c,5\" pipe\nb@b.c,\"say \"a, b\" now\"\nc@b.c,\"Foo\" bar\n", "[email x]", "[[a@b.c 5\" pipe] [b@b.c say \"a, b\" now] [c@b.c Foo bar]]", intake.Format{HeaderLine: 1}},
+		"quotes inside": {"email,x\na@b.c,5\" pipe\nb@b.c,\"say \"a, b\" now\"\nc@b.c,\"Foo\" bar\n", "[email x]",
+			"[[a@b.c 5\" pipe] [b@b.c say \"a, b\" now] [c@b.c Foo bar]]", intake.Format{HeaderLine: 1}},
 		"repeated, empty": {"Phone,,Phone,email\n1,2,3,a@b.c\n", "[Phone column_2 Phone 2 email]", "[[1 2 3 a@b.c]]", intake.Format{HeaderLine: 1, Notes: []string{
 			"Column 2 has no name: it is called column_2.", "Several columns are called Phone: the one at place 3 is Phone 2."}}},
 	} {

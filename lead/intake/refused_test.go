@@ -109,6 +109,8 @@ func TestBombsOfTextAreRefusedWithinTheMemoryOfARow(t *testing.T) {
 		"a million columns":         {start: "email,x\n", piece: "x,"},
 		"a million column names":    {piece: "x,"},
 		"quotes in one line":        {start: "email,x\n", piece: `"a`},
+		"quotes in the middle":      {start: "email,x\n", piece: `"a"b,`},
+		"quotes and blanks":         {start: "email,x\n", piece: `"a"  `},
 		"doubled quotes":            {start: "email,x\n", piece: `"`},
 		"utf-16 without an end":     {start: "\xFF\xFE", piece: "x\x00"},
 	} {
@@ -123,10 +125,11 @@ func TestBombsOfTextAreRefusedWithinTheMemoryOfARow(t *testing.T) {
 // parts are those of the smallest workbook, with a sheet of the given XML.
 func parts(sheet string) map[string]string {
 	return map[string]string{
-		"[Content_Types].xml":        `<Types/>`,
-		"xl/workbook.xml":            `<workbook><sheets><sheet name="S" sheetId="1" r:id="rId1"/></sheets></workbook>`,
-		"xl/_rels/workbook.xml.rels": `<Relationships><Relationship Id="rId1" Type="x/worksheet" Target="worksheets/sheet1.xml"/><Relationship Id="rId2" Type="x/sharedStrings" Target="sharedStrings.xml"/></Relationships>`,
-		"xl/worksheets/sheet1.xml":   sheet,
+		"[Content_Types].xml": `<Types/>`,
+		"xl/workbook.xml":     `<workbook><sheets><sheet name="S" sheetId="1" r:id="rId1"/></sheets></workbook>`,
+		"xl/_rels/workbook.xml.rels": `<Relationships><Relationship Id="rId1" Type="x/worksheet" Target="worksheets/sheet1.xml"/>` +
+			`<Relationship Id="rId2" Type="x/sharedStrings" Target="sharedStrings.xml"/></Relationships>`,
+		"xl/worksheets/sheet1.xml": sheet,
 	}
 }
 

@@ -21,6 +21,7 @@ type scanner struct {
 	failed  error // of in; io.EOF at its end
 	line    int   // physical line that the next record begins at
 	closing int   // a quote that is known to close a cell
+	closed  int   // up to here none is known to
 
 	text    []byte // of the record's cells, one behind the other
 	ends    []int  // where each ends
@@ -35,7 +36,7 @@ func newScanner(in io.Reader, d dialect) *scanner {
 // advance reads the next record.
 func (s *scanner) advance() error {
 	s.text, s.ends = s.text[:0], s.ends[:0]
-	s.start, s.closing = s.line, 0
+	s.start, s.closing, s.closed = s.line, 0, 0
 	if _, ok := s.peek(0); !ok {
 		return s.failed
 	}
@@ -75,8 +76,10 @@ func (s *scanner) fill() {
 			ErrFile, s.start, longestRow)
 		return
 	}
-	s.end = copy(s.buf, s.buf[s.at:s.end])
-	s.at = 0
+	if s.at > 0 {
+		s.end = copy(s.buf, s.buf[s.at:s.end])
+		s.at = 0
+	}
 	if s.end == len(s.buf) {
 		s.buf = append(s.buf, make([]byte, len(s.buf))...)
 	}
@@ -221,13 +224,14 @@ func (s *scanner) closes(i int) bool {
 	if s.closing > i {
 		return false
 	}
-	if s.endsCell(s.blanks(i + 1)) {
+	if i < s.closed || s.endsCell(s.blanks(i+1)) {
 		return true
 	}
 	for next := i + 1; ; next++ {
 		c, ok := s.peek(next)
 		switch {
 		case !ok || c == '\n' || c == '\r':
+			s.closed = next
 			return true
 		case c == s.quote && s.endsCell(s.blanks(next+1)):
 			s.closing = next

@@ -9,7 +9,7 @@ import (
 
 // Options override what is recognised of a file. The zero value of each means: recognise it.
 type Options struct {
-	Encoding  string `json:"encoding,omitempty"`  // "utf-8", "utf-16le", "windows-1252", "macintosh", "shift_jis" and the other names of the WHATWG
+	Encoding  string `json:"encoding,omitempty"`  // "utf-8", "utf-16le", "windows-1252" and the other names of the WHATWG
 	Delimiter string `json:"delimiter,omitempty"` // "," ";" "\t" or "|"
 	Quote     string `json:"quote,omitempty"`     // `"`, `'` or "none"
 	Header    int    `json:"header,omitempty"`    // physical line (of a sheet: row) of the header, from 1; -1: there is none

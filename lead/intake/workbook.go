@@ -69,6 +69,9 @@ func (m *meteredAt) ReadAt(p []byte, off int64) (int, error) {
 			return 0, fmt.Errorf("%w: it is an archive of far too many files", ErrFile)
 		}
 	}
+	if off < 0 { // as an archive may say that is damaged
+		return 0, io.ErrUnexpectedEOF
+	}
 	n, err := m.in.ReadAt(p, off)
 	if err != nil && err != io.EOF {
 		err = &readError{err}
@@ -113,7 +116,7 @@ var packedOthers = []struct{ part, says string }{
 }
 
 func (w *workbook) refuseOthers() error {
-	if w.parts["xl/workbook.xml"] != nil || w.parts["_rels/.rels"] != nil && w.parts["[content_types].xml"] != nil && w.mainPart() != "" {
+	if w.parts["xl/workbook.xml"] != nil || w.mainPart() != "" {
 		return nil
 	}
 	for _, o := range packedOthers {
@@ -245,7 +248,8 @@ func (w *workbook) listSheets(main string, related relations) error {
 			if i < 0 || !strings.HasSuffix(related[i].kind, "/worksheet") {
 				return nil // a chart
 			}
-			w.sheets = append(w.sheets, sheet{name: e.get("name"), part: related[i].part, hidden: strings.HasSuffix(strings.ToLower(e.get("state")), "hidden")})
+			hidden := strings.HasSuffix(strings.ToLower(e.get("state")), "hidden") // or veryHidden
+			w.sheets = append(w.sheets, sheet{e.get("name"), related[i].part, hidden})
 			if len(w.sheets) > mostSheets {
 				return fmt.Errorf("%w: it has more than %d sheets", ErrFile, mostSheets)
 			}

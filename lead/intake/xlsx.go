@@ -132,7 +132,8 @@ func (t *Table) noteUncalculated(rows []physicalRow) {
 	for _, row := range rows {
 		for _, c := range row.cells {
 			if c == uncalculated {
-				t.note("Row %d holds a formula that was never worked out: open the workbook in a spreadsheet, save it and send it again.", row.line)
+				t.note("Row %d holds a formula that was never worked out: "+
+					"open the workbook in a spreadsheet, save it and send it again.", row.line)
 				return
 			}
 		}

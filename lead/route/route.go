@@ -5,20 +5,28 @@
 // Before each pick every member's credit grows by its weight; the highest
 // credit wins and pays the sum of all weights. Weights 5, 1, 1 give
 // a a b a c a a, not five leads in a row for a.
+//
+// The credits are not kept. After a round they are all 0 again, so where in a
+// round a pick falls says everything, and that is the number of its turn. Turns
+// are drawn from a counter for which nobody waits: workers that kept the credits
+// would have to lead each other through one row, a commit at a time.
 package route
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Member is a user who takes leads.
 type Member struct {
 	UserID int64
 	Weight int // share of the leads; 0 or less takes none
-	Credit int // state, to be stored and handed in again; 0 at the start
 }
 
 // Pick is the owner of one lead, and why.
 type Pick struct {
 	UserID int64
+	Turn   int64 // as drawn
 	Weight int
 	Credit int    // the credit that won, before it paid
 	Total  int    // sum of the weights
@@ -26,77 +34,86 @@ type Pick struct {
 	Reason string // a sentence for people
 }
 
-// Assign picks the owners of n leads, and returns the members with their new
-// credits in the order given. Without a member of positive weight the picks are nil.
+// Assign picks the owner for each turn. Turns are 0 or more; any as many
+// consecutive ones as the weights add up to give each member exactly its weight.
+// Without a member of positive weight the picks are nil.
 //
-// Equal credits go to the lowest user id. Members may come, go and change
-// their weights between calls; see restart.
-func Assign(ms []Member, n int) ([]Pick, []Member) {
-	ms = append([]Member(nil), ms...)
-	total, among := weights(ms)
-	if among == 0 {
-		return nil, ms
+// Equal credits go to the lowest user id. Members may come, go and change their
+// weights between calls: a new round holds from the next turn on.
+func Assign(ms []Member, turns []int64) []Pick {
+	r := newRound(ms)
+	if r.length == 0 {
+		return nil
 	}
-	picks := make([]Pick, max(n, 0))
-	for i := range picks {
-		picks[i] = next(ms, total, among)
+	for _, turn := range turns {
+		r.playTo(int(turn % int64(r.length)))
 	}
-	return picks, ms
+	picks := make([]Pick, len(turns))
+	for i, turn := range turns {
+		picks[i] = r.picks[turn%int64(r.length)]
+		picks[i].Turn = turn
+	}
+	return picks
 }
 
-func weights(ms []Member) (total, among int) {
+// round is the picks from credits of 0 to credits of 0.
+type round struct {
+	members []Member // with a weight, by user id
+	credits []int
+	total   int
+	length  int // picks of the whole round; 0 without members
+	picks   []Pick
+}
+
+func newRound(ms []Member) *round {
+	r := &round{}
+	divisor := 0
 	for _, m := range ms {
 		if m.Weight > 0 {
-			total += m.Weight
-			among++
+			r.members = append(r.members, m)
+			r.total += m.Weight
+			divisor = gcd(m.Weight, divisor)
 		}
 	}
-	return total, among
+	slices.SortFunc(r.members, func(a, b Member) int { return int(a.UserID - b.UserID) })
+	r.credits = make([]int, len(r.members))
+	if divisor > 0 {
+		r.length = r.total / divisor
+	}
+	return r
+}
+
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+// playTo adds picks up to that place in the round.
+func (r *round) playTo(place int) {
+	for len(r.picks) <= place {
+		r.picks = append(r.picks, r.next())
+	}
 }
 
 // next picks one owner and changes the credits.
-func next(ms []Member, total, among int) Pick {
-	restart(ms, total)
-	best, equals := -1, 0
-	for i := range ms {
-		if ms[i].Weight <= 0 {
-			continue
-		}
-		ms[i].Credit += ms[i].Weight
+func (r *round) next() Pick {
+	best, equals := 0, 0
+	for i, m := range r.members {
+		r.credits[i] += m.Weight
 		switch {
-		case best < 0 || ms[i].Credit > ms[best].Credit:
+		case equals == 0 || r.credits[i] > r.credits[best]:
 			best, equals = i, 1
-		case ms[i].Credit == ms[best].Credit:
+		case r.credits[i] == r.credits[best]:
 			equals++
-			if ms[i].UserID < ms[best].UserID {
-				best = i
-			}
 		}
 	}
-	m := &ms[best]
-	p := Pick{UserID: m.UserID, Weight: m.Weight, Credit: m.Credit, Total: total, Among: among}
+	m := r.members[best]
+	p := Pick{UserID: m.UserID, Weight: m.Weight, Credit: r.credits[best], Total: r.total, Among: len(r.members)}
 	p.Reason = reason(p, equals)
-	m.Credit -= total
+	r.credits[best] -= r.total
 	return p
-}
-
-// restart clears the credits if they are not those of a round among these
-// members. A round adds and takes the same, so the credits sum to 0; they do
-// not after somebody left or came back. And none goes far beyond the sum of the
-// weights; one does after weights were cut, and would win or lose many leads in a row.
-func restart(ms []Member, total int) {
-	sum, far := 0, false
-	for _, m := range ms {
-		if m.Weight > 0 {
-			sum += m.Credit
-			far = far || m.Credit > 2*total || m.Credit < -2*total
-		}
-	}
-	for i := range ms {
-		if sum != 0 || far || ms[i].Weight <= 0 {
-			ms[i].Credit = 0
-		}
-	}
 }
 
 func reason(p Pick, equals int) string {
