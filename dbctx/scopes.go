@@ -60,6 +60,7 @@ func (o *scopes) remove(s *session) {
 	} else {
 		s.after.before = s.before
 	}
+	s.before, s.after = nil, nil // who still holds it, as the last rows of a connection do, must not hold all that came behind it
 	o.open--
 	o.mu.Unlock()
 	o.count(time.Since(s.began))

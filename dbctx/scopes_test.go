@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/leadmill/leadmill/dbctx"
 )
@@ -68,6 +69,38 @@ func TestTheGaugesTellWhichScopesAreOpen(t *testing.T) {
 		if length := s.Length - before.Length; length <= dbctx.LengthBounds[0] || length > 2*took {
 			t.Errorf("they were open for %s, and it took %s", length, took)
 		}
+	})
+}
+
+// A connection keeps the last scope that it served until it serves another. If that one kept the next, a process under load
+// would keep them all.
+func TestAScopeThatIsOverKeepsNoneOfThoseThatCameBehindIt(t *testing.T) {
+	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		var first *dbctx.Tx
+		second, over, ended := make(chan weak.Pointer[dbctx.Tx]), make(chan struct{}), make(chan struct{})
+		var behind weak.Pointer[dbctx.Tx]
+		err := dbctx.Run(t.Context(), db, func(_ context.Context, tx *dbctx.Tx) error {
+			first = tx
+			go func() {
+				defer close(ended)
+				_ = dbctx.Run(context.Background(), db, func(_ context.Context, tx *dbctx.Tx) error {
+					second <- weak.Make(tx)
+					<-over
+					return nil
+				})
+			}()
+			behind = <-second
+			return nil
+		})
+		close(over)
+		<-ended
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !eventually(func() bool { runtime.GC(); return behind.Value() == nil }) {
+			t.Error("a scope that is over is kept by the one before it")
+		}
+		runtime.KeepAlive(first)
 	})
 }
 

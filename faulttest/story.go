@@ -32,6 +32,7 @@ type story struct {
 	intakes map[int64]int // told how often
 	planned map[int64]int // deliveries
 	done    map[int64]int
+	over    bool // the lead was removed with its import
 	wrong   []string
 }
 
@@ -69,7 +70,12 @@ func (s *story) replay(e event) {
 	if err := json.Unmarshal(e.data, &d); err != nil {
 		s.problem("the data of event %d cannot be read", e.id)
 	}
+	if s.over {
+		s.problem("event %d is %s, behind the end of the story", e.id, e.kind)
+	}
 	switch e.kind {
+	case "reverted":
+		s.over = true
 	case "received", "absorbed":
 		s.intakes[d.Intake]++
 		s.row.Submissions++

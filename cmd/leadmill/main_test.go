@@ -311,6 +311,68 @@ func TestImportFollowsToTheVerdictsAndWritesTheRejectedRows(t *testing.T) {
 	leadmill(t, on(url), "", "import", path+".missing").want(t, exitUsage)
 }
 
+func TestImportsAreListedSteeredAndUndone(t *testing.T) {
+	eachURL(t, func(t *testing.T, url string) {
+		path := filepath.Join(t.TempDir(), "list.csv")
+		if err := os.WriteFile(path, []byte(messy), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, arg := range [][]string{{"pause"}, {"resume"}, {"cancel"}, {"revert"}, {"show"}, {"rejected"}} {
+			leadmill(t, on(url), "", "import", arg[0], "7").want(t, exitNotFound)
+			leadmill(t, on(url), "", "import", arg[0], "seven").want(t, exitUsage)
+		}
+		leadmill(t, on(url), "", "import", path, "--map", "E-Mail=fax").want(t, exitUsage)
+		leadmill(t, on(url), "", "import", path, "--map", "Fax=phone").want(t, exitUsage)
+		leadmill(t, on(url), "", "import", path, "--encoding", "klingon").want(t, exitFailed)
+		if list := decode[[]imported](t, leadmill(t, on(url), "", "import", "list", "--json").want(t, exitDone)); len(list) != 0 {
+			t.Fatalf("imports that were refused are there: %+v", list)
+		}
+		code := exitDone
+		if strings.HasPrefix(url, "sqlite") { // the command works the rows itself
+			code = exitPartial
+		}
+		first := decode[imported](t, leadmill(t, on(url), "", "import", path, "--map", "Nachname=-", "--json").want(t, code))
+		if code == exitDone {
+			leadmill(t, on(url), "", "import", "pause", first.ImportID).want(t, exitDone)
+			leadmill(t, on(url), "", "import", "pause", first.ImportID).want(t, exitNotFound)
+			leadmill(t, on(url), "", "import", "resume", first.ImportID).want(t, exitDone)
+			leadmill(t, on(url), "", "import", "cancel", first.ImportID).want(t, exitDone)
+			leadmill(t, on(url), "", "import", "revert", first.ImportID).want(t, exitDone)
+			return
+		}
+		shown := decode[importDetails](t, leadmill(t, on(url), "", "import", "show", first.ImportID, "--json").want(t, exitDone))
+		if shown.Mapping["Nachname"] != "-" || shown.Format.Delimiter != ";" || shown.Accepted != 1 || shown.State != schema.ImportDone {
+			t.Errorf("show = %+v, want it done as it was ordered", shown)
+		}
+		rejected := leadmill(t, on(url), "", "import", "rejected", first.ImportID).want(t, exitDone).stdout
+		if want := "\ufeffE-Mail,Vorname,Nachname,rejected_because\n'=nowhere,"; !strings.HasPrefix(rejected, want) {
+			t.Errorf("rejected = %q, want it to begin with %q", rejected, want)
+		}
+		dry := decode[dryResult](t, leadmill(t, on(url), "", "import", path, "--dry-run", "--source", "import", "--json").want(t, exitDone))
+		if dry.Columns[2].Field != "" || dry.Columns[2].How != "hand" || dry.First[0].Fields["email"] != "ada@example.com" {
+			t.Errorf("dry run = %+v, want the column left out as it was before, and the first rows", dry)
+		}
+		undone := decode[imported](t, leadmill(t, on(url), "", "import", "revert", first.ImportID, "--json").want(t, exitDone))
+		if undone.State != schema.ImportReverted || undone.Undone != 3 {
+			t.Errorf("revert = %+v, want all 3 rows undone", undone)
+		}
+		if leads := leadmill(t, on(url), "", "leads", "show", "ada@example.com"); leads.code != exitNotFound {
+			t.Error("the lead of an import that was undone is still there")
+		}
+		again := decode[imported](t, leadmill(t, on(url), "", "import", path, "--json").want(t, exitPartial))
+		if again.Existed || again.ImportID == first.ImportID {
+			t.Errorf("the same file after the revert = %+v, want another import", again)
+		}
+		for _, command := range [][]string{{"list"}, {"show", first.ImportID}, {path, "--dry-run"}} {
+			for line := range strings.Lines(leadmill(t, on(url), "", append([]string{"import"}, command...)...).want(t, exitDone).stdout) {
+				if utf8.RuneCountInString(line) > 81 {
+					t.Errorf("import %s: a line of more than 80 characters: %q", command[0], line)
+				}
+			}
+		}
+	})
+}
+
 func TestAnImportOnPostgreSQLWaitsForAWorker(t *testing.T) {
 	url := migrated.URL(t, dbctx.Postgres)
 	path := filepath.Join(t.TempDir(), "list.csv")
