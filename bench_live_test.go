@@ -20,7 +20,7 @@ import (
 // BenchmarkLiveBesideBulk posts one lead after the other to web, with a worker beside it, and waits until each is owned: on an
 // idle house, and while a file of 200,000 rows is imported. It prints the medians and, beside the import, the slowest twentieth.
 func BenchmarkLiveBesideBulk(b *testing.B) {
-	const rows, idlePosts, pause = 40_000, 100, 50 * time.Millisecond
+	const rows, idlePosts, pause = 200_000, 100, 50 * time.Millisecond
 	f := &fleet{tb: b, folder: b.TempDir(), address: freeAddress(b)}
 	f.build()
 	form := f.open(safe.URL(b, dbctx.Postgres))

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/leadmill/leadmill/dbctx"
@@ -21,21 +22,25 @@ type FunnelCounts struct {
 
 // Funnel counts what was received since then. A lead's id is its founding intake's, so the first of those bounds the
 // leads as well; the first by id, since intakes that arrive at once may be stored in another order.
+//
+// Of intakes and leads only indexes are read, for their rows are long. A lead has an owner or is unowned once it is saved.
 func Funnel(ctx context.Context, tx *dbctx.Tx, since time.Time) (f FunnelCounts, err error) {
-	statuses, err := groups(ctx, tx, `SELECT status, count(*) FROM intakes WHERE received_at >= $1 GROUP BY status`, since)
+	statuses, err := dbctx.All(ctx, tx, scanStatus, `SELECT status, count(*), min(id) FROM intakes WHERE received_at >= $1 GROUP BY status`, since)
 	if err != nil {
 		return f, err
 	}
-	for status, n := range statuses {
-		f.add(status, n)
+	first := int64(math.MaxInt64)
+	for _, s := range statuses {
+		f.add(s.name, s.n)
+		first = min(first, s.first)
 	}
-	states, err := groups(ctx, tx, `SELECT state, count(*) FROM leads
-		WHERE id >= (SELECT min(id) FROM intakes WHERE received_at >= $1) GROUP BY state`, since)
+	var unowned int64
+	err = tx.QueryRow(ctx, `SELECT count(*), (SELECT count(*) FROM leads WHERE id >= $1 AND state = 'unowned') FROM leads WHERE id >= $1`,
+		first).Scan(&f.Scored, &unowned)
 	if err != nil {
 		return f, err
 	}
-	f.Owned = states[StateOwned]
-	f.Scored = states[StateNew] + states[StateOwned] + states[StateUnowned]
+	f.Owned = f.Scored - unowned
 	deliveries, err := groups(ctx, tx, `SELECT state, count(*) FROM deliveries WHERE created_at >= $1 GROUP BY state`, since)
 	for _, n := range deliveries {
 		f.Planned += n
@@ -43,6 +48,16 @@ func Funnel(ctx context.Context, tx *dbctx.Tx, since time.Time) (f FunnelCounts,
 	f.Delivered, f.Retrying, f.Parked = deliveries[DeliveryDone], deliveries[DeliveryRetrying], deliveries[DeliveryGivenUp]
 	f.Uncertain = deliveries[DeliveryUncertain]
 	return f, err
+}
+
+// statusCount is how many intakes have a status, and the first of them.
+type statusCount struct {
+	name     string
+	n, first int64
+}
+
+func scanStatus(row dbctx.Scanner) (s statusCount, err error) {
+	return s, row.Scan(&s.name, &s.n, &s.first)
 }
 
 func groups(ctx context.Context, tx *dbctx.Tx, sql string, since time.Time) (map[string]int64, error) {
