@@ -29,21 +29,21 @@ func (o *OverLimit) Error() string {
 	return "the source sends more leads a second than it may"
 }
 
-// Spend counts n leads of a source in the open scope; the error is an OverLimit if they are too many. Call it last: from here
-// to the commit the source's other leads wait.
-func (q *Queue) Spend(ctx context.Context, tx *dbctx.Tx, s schema.Source, n int) error {
-	if !s.Limits.Metered() || n == 0 {
+// Spend counts n leads of a source with these limits in the open scope; the error is an OverLimit if they are too many. Call it
+// last: from here to the commit the source's other leads wait.
+func (q *Queue) Spend(ctx context.Context, tx *dbctx.Tx, sourceID int64, l schema.SourceLimits, n int) error {
+	if !l.Metered() || n == 0 {
 		return nil
 	}
-	m, err := schema.LockMeter(ctx, tx, s.ID)
+	m, err := schema.LockMeter(ctx, tx, sourceID)
 	if err != nil {
 		return err
 	}
-	after, over := spend(s.Limits, m, int64(n))
+	after, over := spend(l, m, int64(n))
 	if over != nil {
 		return over
 	}
-	schema.SaveMeter(tx, s.ID, after)
+	schema.SaveMeter(tx, sourceID, after)
 	return nil
 }
 

@@ -133,7 +133,7 @@ func settleFetch(ctx context.Context, s *Scope, f fetching, wait time.Duration) 
 }
 
 func (s *Scope) takeFetched(ctx context.Context, f fetching) error {
-	id, err := s.q.takeMeta(ctx, s.Tx, f.fetch.SourceID, f.fetch.Ref, hook.MetaPayload([]byte(f.fetch.Notice), f.lead))
+	id, _, err := s.q.takeMeta(ctx, s.Tx, f.fetch.SourceID, f.fetch.Ref, hook.MetaPayload([]byte(f.fetch.Notice), f.lead))
 	if err != nil {
 		return err
 	}
@@ -144,36 +144,39 @@ func (s *Scope) takeFetched(ctx context.Context, f fetching) error {
 }
 
 // TakeChanges stores the leads that a notification of Meta tells of, in the open scope: each as a fetch with its job, once
-// however often it is told. What is a test can be fetched by nobody and is taken as it is.
-func (q *Queue) TakeChanges(ctx context.Context, tx *dbctx.Tx, sourceID int64, changes []hook.Change) error {
+// however often it is told. What is a test can be fetched by nobody and is taken as it is. fresh is how many were not told of before.
+func (q *Queue) TakeChanges(ctx context.Context, tx *dbctx.Tx, sourceID int64, changes []hook.Change) (fresh int, err error) {
 	var fetches []schema.NewFetch
 	for _, c := range changes {
 		if !c.IsTest() {
 			fetches = append(fetches, schema.NewFetch{SourceID: sourceID, Ref: c.ID, Notice: string(c.Notice)})
 			continue
 		}
-		if _, err := q.takeMeta(ctx, tx, sourceID, c.ID, hook.MetaPayload(c.Notice, nil)); err != nil {
-			return err
+		_, repeated, err := q.takeMeta(ctx, tx, sourceID, c.ID, hook.MetaPayload(c.Notice, nil))
+		if err != nil {
+			return 0, err
+		}
+		if !repeated {
+			fresh++
 		}
 	}
 	if len(fetches) == 0 {
-		return nil
+		return fresh, nil
 	}
 	ids, err := schema.InsertFetches(ctx, tx, fetches, q.now())
 	if err != nil {
-		return err
+		return 0, err
 	}
 	jobs := make([]Args, len(ids))
 	for i, id := range ids {
 		jobs[i] = FetchMetaLead{FetchID: id, SourceID: sourceID}
 	}
-	return q.Enqueue(ctx, tx, jobs...)
+	return fresh + len(ids), q.Enqueue(ctx, tx, jobs...)
 }
 
-func (q *Queue) takeMeta(ctx context.Context, tx *dbctx.Tx, sourceID int64, ref string, payload []byte) (int64, error) {
+func (q *Queue) takeMeta(ctx context.Context, tx *dbctx.Tx, sourceID int64, ref string, payload []byte) (id int64, repeated bool, err error) {
 	sum := sha256.Sum256(payload)
-	id, _, err := q.TakeMessage(ctx, tx, schema.NewIntake{
+	return q.TakeMessage(ctx, tx, schema.NewIntake{
 		SourceID: sourceID, Key: hook.Meta + ":" + ref, Hash: hex.EncodeToString(sum[:]), Payload: string(payload), Format: hook.Meta,
 	})
-	return id, err
 }

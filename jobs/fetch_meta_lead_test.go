@@ -48,7 +48,8 @@ func (p *page) tell(ids ...string) {
 		for _, id := range ids {
 			changes = append(changes, hook.Change{ID: id, Notice: []byte(`{"leadgen_id":"` + id + `"}`)})
 		}
-		return p.q.TakeChanges(ctx, tx, p.source.ID, changes)
+		_, err := p.q.TakeChanges(ctx, tx, p.source.ID, changes)
+		return err
 	})
 }
 

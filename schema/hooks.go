@@ -12,10 +12,11 @@ import (
 // into comparisons, signatures and calls.
 type Hook struct {
 	SourceID     int64
-	Source       string // its name
-	Kind         string // one of hook.Kinds
-	Secret       string // google: SHA-256 of the key, hex; meta: the app's; standard: "whsec_" and base64
-	OldSecret    string // the one before; "" none
+	Source       string       // its name
+	Limits       SourceLimits // of the source
+	Kind         string       // one of hook.Kinds
+	Secret       string       // google: SHA-256 of the key, hex; meta: the app's; standard: "whsec_" and base64
+	OldSecret    string       // the one before; "" none
 	OldUntil     *time.Time
 	VerifyHash   string // meta: SHA-256 of the verify token, hex
 	AccessToken  string // meta: of the page
@@ -34,12 +35,12 @@ func (h Hook) Secrets(now time.Time) []string {
 	return []string{h.Secret}
 }
 
-const hookColumns = `h.source_id, s.name, h.kind, h.secret, h.old_secret, h.old_until, h.verify_hash, h.access_token, h.graph_url,
+const hookColumns = `h.source_id, s.name, s.rate, s.burst, s.per_day, s.max_bytes, h.kind, h.secret, h.old_secret, h.old_until, h.verify_hash, h.access_token, h.graph_url,
 	h.allow_private, h.problem, h.created_at`
 
 // fields are where hookColumns are read to.
 func (h *Hook) fields() []any {
-	return []any{&h.SourceID, &h.Source, &h.Kind, &h.Secret, &h.OldSecret, &h.OldUntil, &h.VerifyHash, &h.AccessToken, &h.GraphURL,
+	return []any{&h.SourceID, &h.Source, &h.Limits.Rate, &h.Limits.Burst, &h.Limits.PerDay, &h.Limits.MaxBytes, &h.Kind, &h.Secret, &h.OldSecret, &h.OldUntil, &h.VerifyHash, &h.AccessToken, &h.GraphURL,
 		&h.AllowPrivate, &h.Problem, &h.CreatedAt}
 }
 

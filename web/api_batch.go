@@ -50,7 +50,7 @@ func (s *Server) takeItems(w http.ResponseWriter, r *http.Request) (answer strin
 	if err != nil {
 		return "", false, err
 	}
-	if err := s.over.check(from.Source, s.now()); err != nil {
+	if err := s.over.check(from.ID, from.Limits, s.now()); err != nil {
 		return "", false, err
 	}
 	raw, items, err := readBatch(w, r)
@@ -121,7 +121,7 @@ func (s *Server) storeBatch(ctx context.Context, from *sender, b batch) (answer 
 		if b.key != "" {
 			schema.AnswerBatch(tx, from.ID, b.key, answer)
 		}
-		return s.queue.Spend(ctx, tx, from.Source, len(ids))
+		return s.queue.Spend(ctx, tx, from.ID, from.Limits, len(ids))
 	})
 	return answer, replayed, s.whyNotStored(from, now, err)
 }

@@ -65,7 +65,7 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, from *sender, l
 	if key, err = idempotencyKey(r); err != nil {
 		return key, in, err
 	}
-	if err := s.over.check(from.Source, s.now()); err != nil {
+	if err := s.over.check(from.ID, from.Limits, s.now()); err != nil {
 		return key, in, err
 	}
 	in, err = readSubmission(w, r, cmp.Or(from.Limits.MaxBytes, limit))
@@ -82,7 +82,7 @@ func (s *Server) store(ctx context.Context, from *sender, key string, sent submi
 		if err != nil || replayed {
 			return err
 		}
-		return s.queue.Spend(ctx, tx, from.Source, 1)
+		return s.queue.Spend(ctx, tx, from.ID, from.Limits, 1)
 	})
 	return id, replayed, s.whyNotStored(from, now, err)
 }
@@ -92,7 +92,7 @@ func (s *Server) whyNotStored(from *sender, now time.Time, err error) error {
 	if errors.Is(err, schema.ErrKeyReused) {
 		return newProblem(http.StatusUnprocessableEntity, "this Idempotency-Key came with another body before")
 	}
-	return s.over.explain(from.Source, now, err)
+	return s.over.explain(from.ID, now, err)
 }
 
 func idempotencyKey(r *http.Request) (string, error) {

@@ -3,6 +3,7 @@ package web
 import (
 	"html/template"
 	"strings"
+	"sync"
 
 	"github.com/leadmill/leadmill/schema"
 )
@@ -15,7 +16,7 @@ func FormSnippet(base string, s schema.Source) string {
 		v.Redirect = s.Redirects[0]
 	}
 	var text strings.Builder
-	if err := snippetTemplate.Execute(&text, v); err != nil {
+	if err := snippetTemplate().Execute(&text, v); err != nil {
 		panic(err) // a builder takes everything
 	}
 	return text.String()
@@ -28,7 +29,8 @@ type formMarkup struct {
 	Timed             bool
 }
 
-var snippetTemplate = template.Must(template.New("snippet").Parse(`<form method="post" action="{{.Address}}">
+var snippetTemplate = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("snippet").Parse(`<form method="post" action="{{.Address}}">
   <label>Name <input name="name" autocomplete="name"></label>
   <label>E-mail <input name="email" type="email" autocomplete="email" required></label>
   <label>Phone <input name="phone" type="tel" autocomplete="tel"></label>
@@ -51,3 +53,4 @@ var snippetTemplate = template.Must(template.New("snippet").Parse(`<form method=
 </script>
 {{- end}}
 `))
+})

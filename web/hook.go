@@ -3,8 +3,6 @@ package web
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -62,7 +60,7 @@ func readHook(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, newProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("a message is at most %d bytes", bodyLimit))
+		return nil, tooLong(bodyLimit)
 	case err != nil:
 		return nil, newProblem(http.StatusBadRequest, "the body did not arrive whole")
 	case !utf8.Valid(raw):
@@ -73,14 +71,33 @@ func readHook(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 
 // storeMessage takes in what a platform posted under an id of its own. raw is the body as it came, payload what of it is stored.
 func (s *Server) storeMessage(ctx context.Context, h schema.Hook, ref string, raw, payload []byte) (id int64, repeated bool, err error) {
-	sum := sha256.Sum256(raw)
+	if err := s.admitMessage(h, len(raw)); err != nil {
+		return 0, false, err
+	}
+	now := s.now()
 	err = dbctx.Run(ctx, s.db, func(ctx context.Context, tx *dbctx.Tx) error {
 		id, repeated, err = s.queue.TakeMessage(ctx, tx, schema.NewIntake{
-			SourceID: h.SourceID, Key: h.Kind + ":" + ref, Hash: hex.EncodeToString(sum[:]), Payload: string(payload), Format: h.Kind,
+			SourceID: h.SourceID, Key: h.Kind + ":" + ref, Hash: hash(raw), Payload: string(payload), Format: h.Kind,
 		})
-		return err
+		if err != nil || repeated {
+			return err
+		}
+		return s.queue.Spend(ctx, tx, h.SourceID, h.Limits, 1)
 	})
-	return id, repeated, err
+	return id, repeated, s.over.explain(h.SourceID, now, err)
+}
+
+// admitMessage holds a message of so many bytes against the limits of its source. Ask when it is known who sent it: strangers
+// are not to learn from a limit that there is a source.
+func (s *Server) admitMessage(h schema.Hook, size int) error {
+	if most := h.Limits.MaxBytes; most > 0 && size > most {
+		return tooLong(most)
+	}
+	return s.over.check(h.SourceID, h.Limits, s.now())
+}
+
+func tooLong(most int) error {
+	return newProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("a message is at most %d bytes", most))
 }
 
 // replayed tells a sender that its message was taken before.

@@ -8,6 +8,7 @@ import (
 	"github.com/leadmill/leadmill/dbctx"
 	"github.com/leadmill/leadmill/jobs"
 	"github.com/leadmill/leadmill/lead/hook"
+	"github.com/leadmill/leadmill/schema"
 )
 
 // verifyMeta answers the handshake: whoever knows the verify token gets its challenge back.
@@ -60,7 +61,23 @@ func (s *Server) meta(w http.ResponseWriter, r *http.Request) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	return dbctx.Run(r.Context(), s.db, func(ctx context.Context, tx *dbctx.Tx) error {
-		return s.queue.TakeChanges(ctx, tx, h.SourceID, changes)
+	return s.storeChanges(r.Context(), h, changes)
+}
+
+// storeChanges takes in all leads of a notification, or none: Meta sends again what it is not told to be taken.
+func (s *Server) storeChanges(ctx context.Context, h schema.Hook, changes []hook.Change) error {
+	for _, c := range changes {
+		if err := s.admitMessage(h, len(c.Notice)); err != nil {
+			return err
+		}
+	}
+	now := s.now()
+	err := dbctx.Run(ctx, s.db, func(ctx context.Context, tx *dbctx.Tx) error {
+		fresh, err := s.queue.TakeChanges(ctx, tx, h.SourceID, changes)
+		if err != nil {
+			return err
+		}
+		return s.queue.Spend(ctx, tx, h.SourceID, h.Limits, fresh)
 	})
+	return s.over.explain(h.SourceID, now, err)
 }

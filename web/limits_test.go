@@ -3,6 +3,8 @@ package web
 import (
 	"context"
 	"fmt"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/leadmill/leadmill/dbctx"
 	"github.com/leadmill/leadmill/jobs"
+	"github.com/leadmill/leadmill/lead/hook"
 	"github.com/leadmill/leadmill/schema"
 )
 
@@ -47,6 +50,121 @@ func TestASourceOverItsLimitIsToldWhenToComeAgain(t *testing.T) {
 			}
 		})
 	}
+}
+
+// hookPosts are posts of the platforms to the hooks of newHooks, each of one lead of that id.
+func (c *counter) hookPosts() map[string]func(id string) reply {
+	return map[string]func(string) reply{
+		hook.Google: func(id string) reply { return c.do("POST", "/hooks/google/form", "", googleBody(id, googleKey)) },
+		hook.Meta: func(id string) reply {
+			body := metaNotice(id)
+			return c.do("POST", "/hooks/meta/form", "", body, "X-Hub-Signature-256", metaSignature(body, appSecret))
+		},
+		hook.Standard: func(id string) reply {
+			const body = `{"email":"ada@example.com"}`
+			return c.do("POST", "/hooks/standard/form", "", body, standardHeaders(id, body, signingSecret, time.Now())...)
+		},
+	}
+}
+
+func TestAHookOverALimitOfItsSourceIsToldWhenToComeAgain(t *testing.T) {
+	for name, l := range map[string]schema.SourceLimits{"rate": {Rate: 0.01, Burst: 3}, "day": {PerDay: 3}} {
+		for _, kind := range hook.Kinds {
+			hookDatabases.Each(t, func(t *testing.T, db *dbctx.DB) {
+				c := newHooks(t, db, "")
+				c.limit(l)
+				post := c.hookPosts()[kind]
+				for _, id := range []string{"1", "2", "3", "3", "1"} { // repeats cost nothing
+					if r := post(id); r.status >= 300 {
+						t.Errorf("%s: %s %s = %d %s", name, kind, id, r.status, r.body)
+					}
+				}
+				before := c.stored()
+				for range 2 { // found out, and remembered
+					r := post("4")
+					if r.problemOf(t, 429); r.header.Get("Retry-After") == "" {
+						t.Errorf("%s: %s is not told when to come again", name, kind)
+					}
+				}
+				if after := c.stored(); after != before {
+					t.Errorf("%s: %s stored %d rows over the limit", name, kind, after-before)
+				}
+				stranger := c.do("POST", "/hooks/"+kind+"/form", "", googleBody("5", "wrong"), standardHeaders("5", "", jobs.NewSecret(), time.Now())...)
+				if stranger.status != 401 {
+					t.Errorf("%s: a stranger at %s = %d, want nothing told of limits", name, kind, stranger.status)
+				}
+			})
+		}
+	}
+}
+
+func TestANotificationIsTakenWholeOrNotAtAll(t *testing.T) {
+	hookDatabases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		c := newHooks(t, db, "")
+		c.limit(schema.SourceLimits{PerDay: 3})
+		tell := func(ids ...string) int {
+			body := metaNotice(ids...)
+			return c.do("POST", "/hooks/meta/form", "", body, "X-Hub-Signature-256", metaSignature(body, appSecret)).status
+		}
+		if got := []int{tell("1", "2"), tell("3", "4"), c.stored()}; !slices.Equal(got, []int{200, 429, 2}) {
+			t.Errorf("two, two more and what is stored = %v, want the second refused whole", got)
+		}
+	})
+}
+
+func TestAHookKeepsTheSizeOfItsSource(t *testing.T) {
+	hookDatabases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		c := newHooks(t, db, "")
+		c.limit(schema.SourceLimits{MaxBytes: 256})
+		long := strings.Repeat("1", 257)
+		body := strings.Replace(metaNotice("1"), `"2"`, `"`+long+`"`, 1)
+		c.do("POST", "/hooks/meta/form", "", body, "X-Hub-Signature-256", metaSignature(body, appSecret)).problemOf(t, 413)
+		if r := c.hookPosts()[hook.Meta]("1"); r.status != 200 {
+			t.Errorf("a short one = %d", r.status)
+		}
+		c.hookPosts()[hook.Google](long[:150]).problemOf(t, 413)
+		c.do("POST", "/hooks/google/form", "", googleBody("1", "wrong")).problemOf(t, 401)
+		body = `{"x":"` + long + `"}`
+		c.do("POST", "/hooks/standard/form", "", body, standardHeaders("1", body, signingSecret, time.Now())...).problemOf(t, 413)
+	})
+}
+
+func TestABatchCountsEachOfItsItems(t *testing.T) {
+	apiDatabases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		c := newCounter(t, db)
+		c.limit(schema.SourceLimits{PerDay: 5})
+		two := `[{"email":"a@example.com"},{"email":[]},{"email":"b@example.com"}]` // one is refused and not counted
+		for i, want := range []int{202, 202, 429} {
+			if r := c.batch(two); r.status != want {
+				t.Errorf("batch %d = %d %s, want %d", i, r.status, r.body, want)
+			}
+		}
+		c.server.over = overLimits{}
+		if r := c.post(`{"email":"c@example.com"}`); r.status != 202 {
+			t.Errorf("the fifth = %d, want the batch that was refused to cost nothing", r.status)
+		}
+	})
+}
+
+func TestAFormKeepsTheLimitsOfItsSource(t *testing.T) {
+	siteDatabases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		s := newSite(t, db, Config{})
+		path := s.form(nil, nil)
+		s.run(func(ctx context.Context, tx *dbctx.Tx) error {
+			return schema.LimitSource(ctx, tx, "shop", schema.SourceLimits{PerDay: 2, MaxBytes: 300})
+		})
+		s.press(path, url.Values{"message": {strings.Repeat("x", 300)}}).problemOf(t, 413)
+		ada := url.Values{"email": {"ada@example.com"}}
+		for i, want := range []int{202, 202, 429, 429} {
+			r := s.press(path, ada)
+			if r.status != want || want == 429 && r.header.Get("Retry-After") == "" {
+				t.Errorf("form %d = %d %v, want %d", i, r.status, r.header, want)
+			}
+		}
+		if n := len(s.intakes()); n != 2 {
+			t.Errorf("%d are stored, want 2", n)
+		}
+	})
 }
 
 func TestTheFleetKeepsALimitTogether(t *testing.T) {

@@ -34,7 +34,7 @@ func TestOnlyWhatChangedIsSentAgain(t *testing.T) {
 
 func TestStaticFilesAreKeptByTheirHash(t *testing.T) {
 	s := newSite(t, siteDatabases.Open(t, dbctx.SQLite), Config{})
-	for name, a := range assets {
+	for name, a := range assets() {
 		r := s.get("/static/" + name + "?v=" + a.tag)
 		if r.status != http.StatusOK || !strings.Contains(r.header.Get("Cache-Control"), "immutable") || r.body != string(a.body) {
 			t.Errorf("%s = %d %v", name, r.status, r.header)

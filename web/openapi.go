@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -16,17 +17,17 @@ import (
 //go:embed openapi/openapi.json
 var openAPI []byte
 
-var openAPITag = func() string {
+var openAPITag = sync.OnceValue(func() string {
 	sum := sha256.Sum256(openAPI)
 	return `"` + hex.EncodeToString(sum[:8]) + `"`
-}()
+})
 
 // serveOpenAPI answers with the document. It holds no data, so anybody may read it.
 func serveOpenAPI(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-cache")
-	h.Set("Etag", openAPITag)
+	h.Set("Etag", openAPITag())
 	http.ServeContent(w, r, "openapi.json", time.Time{}, bytes.NewReader(openAPI))
 }
 

@@ -24,15 +24,15 @@ type overLimit struct {
 }
 
 // check refuses a source that is known to be over its limit.
-func (o *overLimits) check(source schema.Source, now time.Time) error {
-	if !source.Limits.Metered() {
+func (o *overLimits) check(sourceID int64, l schema.SourceLimits, now time.Time) error {
+	if !l.Metered() {
 		return nil
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	note, noted := o.over[source.ID]
+	note, noted := o.over[sourceID]
 	if !noted || !now.Before(note.until) {
-		delete(o.over, source.ID)
+		delete(o.over, sourceID)
 		return nil
 	}
 	note.limit.Wait = note.again.Sub(now)
@@ -40,7 +40,7 @@ func (o *overLimits) check(source schema.Source, now time.Time) error {
 }
 
 // explain turns the limit that ended a scope into a problem, and notes it; other errors stay as they are.
-func (o *overLimits) explain(source schema.Source, now time.Time, err error) error {
+func (o *overLimits) explain(sourceID int64, now time.Time, err error) error {
 	var limit *jobs.OverLimit
 	if !errors.As(err, &limit) {
 		return err
@@ -50,7 +50,7 @@ func (o *overLimits) explain(source schema.Source, now time.Time, err error) err
 	if o.over == nil {
 		o.over = map[int64]overLimit{}
 	}
-	o.over[source.ID] = overLimit{now.Add(min(limit.Wait, time.Second)), now.Add(limit.Wait), *limit}
+	o.over[sourceID] = overLimit{now.Add(min(limit.Wait, time.Second)), now.Add(limit.Wait), *limit}
 	return tooMany(limit)
 }
 

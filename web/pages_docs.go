@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/leadmill/leadmill/docs/snippets"
 )
@@ -37,8 +38,8 @@ func (c docsCall) Shared() ordered[apiResponse] {
 // snippet is a program that sends a lead.
 type snippet struct{ Language, File, Text string }
 
-// reference is made once: nothing in it changes while the process lives.
-var reference = newReference()
+// reference is made once, when it is first asked for: nothing in it changes while the process lives.
+var reference = sync.OnceValue(newReference)
 
 func newReference() docsPage {
 	d, err := readDocument(openAPI)
@@ -185,5 +186,5 @@ func (s *Server) docs(w http.ResponseWriter, r *http.Request) {
 	var err error
 	v.user, err = s.whoami(r)
 	v.known = err == nil
-	s.render(w, v, http.StatusOK, "docs", view{Title: "API", Page: reference})
+	s.render(w, v, http.StatusOK, "docs", view{Title: "API", Page: reference()})
 }

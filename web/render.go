@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/leadmill/leadmill/jobs"
@@ -22,8 +23,9 @@ import (
 //go:embed templates/*.html
 var templateFiles embed.FS
 
-// templates are the pages by the name of their file, each inside the layout.
-var templates = parseTemplates()
+// templates are the pages by the name of their file, each inside the layout. They are parsed for who serves, and not for
+// every command.
+var templates = sync.OnceValue(parseTemplates)
 
 func parseTemplates() map[string]*template.Template {
 	layout := template.Must(template.New("layout.html").Funcs(templateFuncs).
@@ -111,7 +113,7 @@ func (s *Server) render(w http.ResponseWriter, v visit, status int, name string,
 	w.Header().Set("Cache-Control", "no-store") // what pages show is about people
 	w.Header().Set("Vary", "HX-Target")
 	p.complete(s, v)
-	t := templates[name]
+	t := templates()[name]
 	var page bytes.Buffer
 	err := p.fillLive(t)
 	switch {
@@ -242,7 +244,7 @@ func pretty(data json.RawMessage) string {
 
 // assetURL is where a static file is found, with a name that changes with it.
 func assetURL(name string) (string, error) {
-	a, ok := assets[name]
+	a, ok := assets()[name]
 	if !ok {
 		return "", fmt.Errorf("static file %s does not exist", name)
 	}

@@ -55,6 +55,7 @@ func New(db *dbctx.DB, q *jobs.Queue, c Config) (*Server, error) {
 		db: db, queue: q, config: c, log: c.Logger, now: c.Now, metrics: c.Metrics,
 		formTries: newLimiter(20, 5*time.Second, 10_000), crossSite: http.NewCrossOriginProtection(),
 	}
+	templates() // a page that cannot be parsed is found now
 	return s, s.openUI()
 }
 

@@ -97,7 +97,7 @@ func interpreterOf(t *testing.T, file string) string {
 
 func TestSnippetsSendALeadOnceAndTryAgainWhenTold(t *testing.T) {
 	t.Parallel()
-	for _, s := range reference.Snippets {
+	for _, s := range reference().Snippets {
 		t.Run(s.File, func(t *testing.T) {
 			t.Parallel()
 			interpreter := interpreterOf(t, s.File)
@@ -147,7 +147,7 @@ func TestSnippetsSendALeadOnceAndTryAgainWhenTold(t *testing.T) {
 
 func TestSnippetsSayWhatIsWrongAndDoNotTryAgain(t *testing.T) {
 	t.Parallel()
-	for _, s := range reference.Snippets {
+	for _, s := range reference().Snippets {
 		t.Run(s.File, func(t *testing.T) {
 			t.Parallel()
 			interpreter := interpreterOf(t, s.File)
@@ -191,7 +191,7 @@ func TestALeadFromSQLAlchemyFollowsItsSession(t *testing.T) {
 	})
 	var printed [2]string
 	for i := range printed {
-		out, complaints, code := runSnippet(t, interpreter, reference.SQL.File, "DATABASE_URL="+url+"?options=-c%20role%3Dleadmill_producer")
+		out, complaints, code := runSnippet(t, interpreter, reference().SQL.File, "DATABASE_URL="+url+"?options=-c%20role%3Dleadmill_producer")
 		if printed[i] = strings.TrimSpace(out); code != 0 {
 			t.Fatalf("run %d ends with %d: %s", i+1, code, complaints)
 		}

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"time"
 )
 
@@ -20,7 +21,7 @@ type asset struct {
 	tag  string
 }
 
-var assets = loadAssets()
+var assets = sync.OnceValue(loadAssets)
 
 func loadAssets() map[string]asset {
 	files, err := staticFiles.ReadDir("static")
@@ -42,7 +43,7 @@ func loadAssets() map[string]asset {
 // static serves a file; asked for by its tag it may be kept for a year, because the tag changes with the file.
 func static(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
-	a, ok := assets[name]
+	a, ok := assets()[name]
 	if !ok {
 		http.NotFound(w, r)
 		return
