@@ -7,17 +7,6 @@ import (
 	"io"
 )
 
-// OpenCSV reads as far as the header of a CSV file, of which all is recognised. The error wraps ErrFile, or is the
-// reader's own.
-func OpenCSV(r io.Reader) (*Table, error) {
-	in := bufio.NewReaderSize(r, looked)
-	start, err := in.Peek(looked)
-	if err != nil && err != io.EOF {
-		return nil, err
-	}
-	return openCSV(in, charsetOf(start), Options{})
-}
-
 // openCSV reads as far as the header.
 func openCSV(raw *bufio.Reader, found charset, o Options) (*Table, error) {
 	text, found, err := openText(raw, o.Encoding, found)

@@ -13,8 +13,9 @@ func ExampleParse() {
 	// Output: ada@example.com Ada 38 0
 }
 
-func ExampleOpenCSV() {
-	rows, err := intake.OpenCSV(strings.NewReader("E-Mail;Name\nada@example.com;Ada\n"))
+func ExampleOpen() {
+	file := strings.NewReader("E-Mail;Name\nada@example.com;Ada\n")
+	rows, err := intake.Open(file, file.Size(), intake.Options{})
 	if err != nil {
 		panic(err)
 	}
