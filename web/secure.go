@@ -45,7 +45,7 @@ func (s *Server) sameOrigin(next http.Handler) http.Handler {
 
 // turnAway answers before anybody has looked who asks: a program gets a problem, a person the sentence.
 func turnAway(w http.ResponseWriter, r *http.Request, status int, why string) {
-	if strings.HasPrefix(r.URL.Path, "/api/") {
+	if strings.HasPrefix(r.URL.Path, "/api/") || strings.HasPrefix(r.URL.Path, "/hooks/") {
 		writeProblem(w, newProblem(status, why))
 		return
 	}
