@@ -202,6 +202,7 @@ func TestAKindThatNobodyKnowsIsParkedWhenNobodyHasKnownItForLong(t *testing.T) {
 		q.heart.every, q.heart.deadAfter = 50*time.Millisecond, time.Hour
 		q.heart.strangers.every, q.heart.strangers.after = 50*time.Millisecond, 300*time.Millisecond
 		inScope(q, func(context.Context, *Scope, numbered) error { return nil })
+		inScope(q, cronTick) // the leader makes one when it likes
 		if err := q.connect(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -186,5 +186,5 @@ func (s *Server) docs(w http.ResponseWriter, r *http.Request) {
 	var err error
 	v.user, err = s.whoami(r)
 	v.known = err == nil
-	s.render(w, v, http.StatusOK, "docs", view{Title: "API", Page: reference()})
+	s.render(w, v, http.StatusOK, "docs", view{Title: "API", Tab: "/docs", Page: reference()})
 }

@@ -88,7 +88,7 @@ func (v view) Tabs() [][2]string {
 	if v.Operator() {
 		tabs = append(tabs, [2]string{"/jobs/", "Jobs"})
 	}
-	return tabs
+	return append(tabs, [2]string{"/docs", "API"})
 }
 
 // show answers with a page, or with why there is none.

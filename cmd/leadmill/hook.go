@@ -177,7 +177,7 @@ func (a *app) hookRotateCommand() *cobra.Command {
 		Long: "Gives a hook a new key or secret; the one before stays valid for the overlap, so\n" +
 			"that the sender can be changed without losing a lead. For meta the app secret\n" +
 			"and the access token that are given are changed, and an empty line or variable\n" +
-			"leaves one as it is; the verify token is always new.\n" + hookSecrets,
+			"leaves one as it is; the verify token is always new.\n\n" + hookSecrets,
 		Example: "  leadmill hook rotate google ads --overlap 1h\n" +
 			"  META_ACCESS_TOKEN=\"$TOKEN\" leadmill hook rotate meta ads",
 		RunE: func(c *cobra.Command, args []string) error {
