@@ -21,8 +21,9 @@ func (a *app) benchCommand() *cobra.Command {
 		Use: "bench", Short: "Measure the speed on an empty database", Args: cobra.NoArgs,
 		Long: "Measures what this machine and DATABASE_URL do together, through the real queue:\n" +
 			"--unit job reads a lead, changes it, adds an event; --unit pipeline takes stored\n" +
-			"submissions, 500 in a job, to scored, owned leads with their keys and events; there\n" +
-			"is no destination, so no deliveries. It refuses a database that holds leads.",
+			"submissions, 500 in a job, to scored, owned leads with their keys and events;\n" +
+			"there is no destination, so no deliveries. It refuses a database that holds\n" +
+			"leads.",
 		Example: "  leadmill bench --unit pipeline --leads 20000 --json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			switch unit {
