@@ -119,6 +119,25 @@ func (s *shop) untilSettled(id int64) {
 	})
 }
 
+func TestHowFarAFileIsReadIsToldByItsBytes(t *testing.T) {
+	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		s := newShop(t, db, jobs.Options{})
+		const rows = 40_000 // without a letter beyond ASCII, so all of it is looked at to tell the encoding
+		id := s.hold("list.csv", people(rows))
+		s.begin(id)
+		ctx, cancel := context.WithCancel(s.ctx)
+		var reader sync.WaitGroup
+		reader.Go(func() { _ = s.q.ReadFile(ctx, id) })
+		s.until("as many rows as may wait", func() bool { return s.importOf(id).Rows == 4000 })
+		m := s.importOf(id)
+		if share := float64(m.BytesRead) / float64(m.Size); share < 0.05 || share > 0.25 {
+			t.Errorf("%.0f %% of the bytes are read with a tenth of the rows", 100*share)
+		}
+		cancel()
+		reader.Wait()
+	})
+}
+
 func TestAnImportThatIsCutOffGoesOnAtTheExactRow(t *testing.T) {
 	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
 		s := newShop(t, db, jobs.Options{Queues: []string{jobs.Bulk, jobs.Live}})

@@ -22,7 +22,7 @@ type storedFile struct {
 
 	mu    sync.Mutex
 	parts [2]loadedPart // the one used last comes first
-	far   int64         // bytes up to the furthest that was asked for
+	read  int64         // where the last read ended; what recognises an encoding may look far ahead and come back
 	away  error         // why a part could not be loaded; whoever reads the file may have put it in other words
 }
 
@@ -54,7 +54,7 @@ func (f *storedFile) ReadAt(b []byte, at int64) (n int, err error) {
 		}
 		copied := copy(b[n:], part[start:])
 		n, at = n+copied, at+int64(copied)
-		f.far = max(f.far, at)
+		f.read = at
 	}
 	return n, nil
 }
@@ -94,5 +94,5 @@ func (f *storedFile) unreachable() error {
 func (f *storedFile) bytesRead() int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.far
+	return f.read
 }

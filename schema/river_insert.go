@@ -10,5 +10,5 @@ func QueueJob(tx *dbctx.Tx, kind, queue, args string, attempts int) {
 
 // WakeWorkers tells workers that wait for jobs of a queue, as River does, once the scope commits. PostgreSQL only.
 func WakeWorkers(tx *dbctx.Tx, queue string) {
-	tx.Queue(`SELECT pg_notify(concat(current_schema(), '.river_insert'), json_build_object('queue', $1::text)::text)`, queue)
+	tx.Queue(`SELECT pg_notify(concat(current_schema(), '.river_insert'), jsonb_build_object('queue', $1::text)::text)`, queue)
 }

@@ -22,7 +22,8 @@ func (a *app) benchCommand() *cobra.Command {
 		Long: "Measures what this machine and DATABASE_URL do together, through the real queue:\n" +
 			"--unit job reads a lead, changes it, adds an event; --unit pipeline takes stored\n" +
 			"submissions, 500 in a job, to scored, owned leads with their keys and events;\n" +
-			"there is no destination, so no deliveries. It refuses a database that holds\nleads.",
+			"there is no destination, so no deliveries. It refuses a database that holds\n" +
+			"leads.",
 		Example: "  leadmill bench --unit pipeline --leads 20000 --json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			switch unit {
