@@ -20,17 +20,21 @@ check: ## gofmt, go vet, staticcheck
 race: ## the race detector on the rooms with goroutines, every test COUNT times but for long ones of a single goroutine
 	go test -race -count=$(COUNT) -timeout 30m -skip '$(SINGLE)' ./dbctx/... ./jobs/...
 
-bench: ## against what PostgreSQL itself allows, in ROUNDS; leads in chunks against bare SQL; leads taken in; beside an import, a backlog
+bench: limits beside ## every figure that is promised: see limits and beside
+
+limits: ## against what PostgreSQL itself allows, in ROUNDS: jobs, leads in chunks, scopes; from enqueue to start; to delivered; leads taken in
 	go test -run '^$$' -bench JobAgainstTheLimit -benchtime $(ROUNDS)x .
 	go test -run '^$$' -bench PipelineAgainstBareSQL -benchtime $(ROUNDS)x .
 	go test -run '^$$' -bench ScopeByHand -benchtime $(ROUNDS)x ./dbctx
 	go test -run '^$$' -bench EmptyScope ./dbctx
 	go test -run '^$$' -bench Pickup -benchtime 1000x ./jobs
-	go test -run '^$$' -bench LeadsFromSQL -benchtime $(ROUNDS)x ./jobs
 	go test -run '^$$' -bench FromPostToDelivered -benchtime 300x .
-	go test -run '^$$' -bench 'LiveBesideBulk|JobBesideABacklog' -benchtime 1x .
 	go test -run '^$$' -bench Intake/posts -benchtime 20000x ./web
 	go test -run '^$$' -bench Intake/batches -benchtime 200x ./web
+
+beside: ## a post beside an import of 200,000 rows, a job beside a million that wait, leads from SQL; minutes
+	go test -run '^$$' -bench 'LiveBesideBulk|JobBesideABacklog' -benchtime 1x -timeout 30m .
+	go test -run '^$$' -bench LeadsFromSQL -benchtime $(ROUNDS)x ./jobs
 
 FUZZ ?= Fuzz
 FUZZERS ?= 2
@@ -43,7 +47,7 @@ fuzz: ## every fuzz test whose name matches FUZZ, for FUZZTIME, FUZZERS side by 
 	done | xargs -P $(FUZZERS) -L 1 sh -c 'go test -run "^$$" -fuzz "^$$0$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s -parallel 1 $$1'
 
 readers: ## every reader of what strangers send, fuzzed side by side for FUZZTIME
-	@$(MAKE) --no-print-directory fuzz FUZZ='^($(READERS))$$$$' FUZZERS=6
+	@$(MAKE) --no-print-directory fuzz FUZZ='^($(READERS))$$$$'
 
 PROGRAMS ?= 100000
 SEED ?= 0
@@ -67,4 +71,4 @@ resume: ## readers of files are killed KILLS times at random moments, on each da
 bigfile: ## files of ROWS rows through worker and import: seconds, rows a second, and the memory each has taken at most
 	go test . -run '^TestABigFile' -count=1 -timeout 0 -v -bigfile $(ROWS) | grep -e '^bigfile' -e '---'
 
-.PHONY: help unittest check race bench fuzz readers model plant fault resume bigfile
+.PHONY: help unittest check race bench limits beside fuzz readers model plant fault resume bigfile

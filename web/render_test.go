@@ -44,7 +44,7 @@ func TestAddresses(t *testing.T) {
 	r := httptest.NewRequest("GET", "/", nil)
 	for remote, want := range map[string]string{
 		"192.0.2.7:1234": "192.0.2.7", "[2001:db8:1:2:3::9]:1234": "2001:db8:1:2::/64", "[fe80::1%eth0]:1": "fe80::/64", "pipe": "pipe",
-		"[::ffff:192.0.2.7]:1": "192.0.2.7",
+		"[::ffff:192.0.2.7]:1": "::ffff:192.0.2.7",
 	} {
 		r.RemoteAddr = remote
 		if got := addressOf(r); got != want {
