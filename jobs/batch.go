@@ -35,7 +35,6 @@ func newBatch(s *Scope, intakes []schema.Intake, mappings map[int64]intake.Mappi
 		isNew:   map[int64]bool{},
 		latest:  map[int64]int64{},
 	}
-	defer s.q.think(len(intakes))()
 	for _, in := range intakes {
 		c := clean(in, mappings[in.ImportID])
 		if c.Verdict == lead.Accepted {

@@ -31,17 +31,17 @@ type Options struct {
 //
 // River keeps to connections of its own, a few; jobs use the pool of the database they were opened with.
 type Queue struct {
-	db       *dbctx.DB
-	options  Options
-	workers  *river.Workers
-	engine   engine
-	caller   *caller
-	gates    *gates
-	heart    *heart
-	running  running
-	wakes    wakes
-	thinking chan struct{}
-	started  bool
+	db      *dbctx.DB
+	options Options
+	workers *river.Workers
+	engine  engine
+	caller  *caller
+	gates   *gates
+	heart   *heart
+	running running
+	wakes   wakes
+	giveWay *giveWay
+	started bool
 
 	kinds      []string      // of job that this release knows
 	schedules  []schedule    // the crontab
@@ -83,7 +83,7 @@ func newQueue(db *dbctx.DB, o Options) *Queue {
 	q := &Queue{db: db, options: o, workers: river.NewWorkers(), caller: newCaller(callTimeout)}
 	q.gates = newGates(q.workersOf(Outbound))
 	q.heart, q.schedules = newHeart(q), schedules
-	q.thinking = thinkers()
+	q.giveWay = newGiveWay()
 	q.stuck, q.stuckAfter = make(chan struct{}), stuckAfter
 	q.giveUp = sync.OnceFunc(func() { close(q.stuck) })
 	return q

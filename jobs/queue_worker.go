@@ -54,8 +54,13 @@ type middleware struct {
 // Work runs one attempt. What fails before the work has begun are its arguments.
 func (m *middleware) Work(ctx context.Context, row *rivertype.JobRow, inner func(context.Context) error) error {
 	defer m.q.running.begin(row.ID)()
+	leave, err := m.q.giveWay.enter(ctx, row.Queue)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	a := &attempt{}
-	err := m.run(ctx, row, a, inner)
+	err = m.run(ctx, row, a, inner)
 	if err != nil && !a.read && ctx.Err() == nil && isJSON(err) {
 		return &unreadable{err}
 	}
