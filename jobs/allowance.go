@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/leadmill/leadmill/dbctx"
@@ -19,10 +20,14 @@ import (
 type OverLimit struct {
 	Wait time.Duration // until it may send again
 	Day  bool          // it was the limit of the day
+	Room int64         // how many may still come before: fewer than came together
 }
 
 // Error says which limit it was.
 func (o *OverLimit) Error() string {
+	if o.Room > 0 {
+		return fmt.Sprintf("these are more leads than the source may still send in this day: send %d or fewer at once", o.Room)
+	}
 	if o.Day {
 		return "the source has sent as many leads as it may in a day"
 	}
@@ -54,7 +59,7 @@ func spend(l schema.SourceLimits, m schema.Meter, n int64) (schema.Meter, *OverL
 		m.Day, m.Taken = today, 0
 	}
 	if l.PerDay > 0 && m.Taken+n > int64(l.PerDay) {
-		return m, &OverLimit{Wait: micros((m.Day+1)*day - m.Now), Day: true}
+		return m, &OverLimit{Wait: micros((m.Day+1)*day - m.Now), Day: true, Room: max(0, int64(l.PerDay)-m.Taken)}
 	}
 	m.Taken += n
 	if l.Rate <= 0 {
