@@ -48,7 +48,7 @@ var snippetTemplate = sync.OnceValue(func() *template.Template {
 </form>
 {{- if .Timed}}
 <script>
-  fetch({{.Address}} + "/token").then(r => r.text()).then(token =>
+  fetch({{.Address}} + "/token").then(r => r.ok ? r.text() : "").then(token =>
     document.getElementsByName("_started").forEach(field => field.value = token))
 </script>
 {{- end}}
