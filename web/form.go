@@ -47,14 +47,14 @@ func (s *Server) takeForm(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) takeFromForm(w http.ResponseWriter, r *http.Request) (next string, err error) {
+	from, err := s.formSender(w, r) // first: a script on another site can read no refusal, and no Retry-After, before
+	if err != nil {
+		return "", err
+	}
 	if wait := s.formTries.take(clientOf(r), s.now()); wait > 0 {
 		p := newProblem(http.StatusTooManyRequests, "too much comes from this address")
 		p.retryAfter = wait
 		return "", p
-	}
-	from, err := s.formSender(w, r)
-	if err != nil {
-		return "", err
 	}
 	key, in, err := s.receive(w, r, from, formLimitBytes)
 	if err != nil {
