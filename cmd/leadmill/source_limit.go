@@ -57,14 +57,16 @@ func parseRate(text string) (float64, error) {
 const (
 	smallestBody = 256
 	largestBody  = 1 << 20
+	largestBurst = 100_000
+	largestDay   = 1_000_000_000
 )
 
 func checkSourceLimits(l schema.SourceLimits) error {
 	switch {
-	case l.Burst < 0 || l.Burst > 0 && l.Rate == 0:
-		return usagef("--burst wants 1 or more, and a --rate beside it")
-	case l.PerDay < 0:
-		return usagef("--per-day is %d, want at least 1, or 0 for no limit", l.PerDay)
+	case l.Burst < 0 || l.Burst > largestBurst || l.Burst > 0 && l.Rate == 0:
+		return usagef("--burst wants 1 to %d, and a --rate beside it", largestBurst)
+	case l.PerDay < 0 || l.PerDay > largestDay:
+		return usagef("--per-day is %d, want 1 to %d, or 0 for no limit", l.PerDay, largestDay)
 	case l.MaxBytes != 0 && (l.MaxBytes < smallestBody || l.MaxBytes > largestBody):
 		return usagef("--max-bytes is %d, want %d to %d, or 0 for ours", l.MaxBytes, smallestBody, largestBody)
 	}
