@@ -24,7 +24,7 @@ var errHook = newProblem(http.StatusUnauthorized, "there is no such hook, or its
 // other, and nothing fits it.
 func (s *Server) hookOf(r *http.Request, kind string) (h schema.Hook, err error) {
 	source := r.PathValue("source")
-	if !isName(source) {
+	if !jobs.ValidName(source) {
 		return decoy(kind), nil
 	}
 	err = dbctx.Run(r.Context(), s.db, func(ctx context.Context, tx *dbctx.Tx) error {
@@ -35,11 +35,6 @@ func (s *Server) hookOf(r *http.Request, kind string) (h schema.Hook, err error)
 		return decoy(kind), nil
 	}
 	return h, err
-}
-
-// isName says that a source may be called so.
-func isName(s string) bool {
-	return len(s) <= 100 && !strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' })
 }
 
 // decoy is a hook whose secrets nobody knows.
