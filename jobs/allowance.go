@@ -12,9 +12,9 @@ import (
 // The limits of a source hold over the whole fleet, so they are kept in a row and count by the database's clock, as those of
 // destinations do (turn.go).
 //
-// The rate is a leaky bucket: each lead moves taken_until on by one interval, and something is taken if that is less ahead of
-// the clock than the burst. A batch is taken whole if there is room for one lead, and then uses up the time of all: so no more
-// than rate*t + burst + one batch come in t seconds. The day's count is exact.
+// The rate is a leaky bucket: each lead moves taken_until on by one interval, and something is taken if that is less
+// ahead of the clock than the burst. A batch is taken whole if there is room for one lead, and then uses up the time of
+// all: so no more than rate*t + burst + one batch come in t seconds. The day's count is exact.
 
 // OverLimit says that a source has sent as much as it may.
 type OverLimit struct {
@@ -34,8 +34,8 @@ func (o *OverLimit) Error() string {
 	return "the source sends more leads a second than it may"
 }
 
-// Spend counts n leads of a source with these limits in the open scope; the error is an OverLimit if they are too many. Call it
-// last: from here to the commit the source's other leads wait.
+// Spend counts n leads of a source with these limits in the open scope; the error is an OverLimit if they are too many.
+// Call it last: from here to the commit the source's other leads wait.
 func (q *Queue) Spend(ctx context.Context, tx *dbctx.Tx, sourceID int64, l schema.SourceLimits, n int) error {
 	if !l.Metered() || n == 0 {
 		return nil

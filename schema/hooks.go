@@ -35,13 +35,13 @@ func (h Hook) Secrets(now time.Time) []string {
 	return []string{h.Secret}
 }
 
-const hookColumns = `h.source_id, s.name, s.rate, s.burst, s.per_day, s.max_bytes, h.kind, h.secret, h.old_secret, h.old_until, h.verify_hash, h.access_token, h.graph_url,
-	h.allow_private, h.problem, h.created_at`
+const hookColumns = `h.source_id, s.name, s.rate, s.burst, s.per_day, s.max_bytes, h.kind, h.secret, h.old_secret,
+	h.old_until, h.verify_hash, h.access_token, h.graph_url, h.allow_private, h.problem, h.created_at`
 
 // fields are where hookColumns are read to.
 func (h *Hook) fields() []any {
-	return []any{&h.SourceID, &h.Source, &h.Limits.Rate, &h.Limits.Burst, &h.Limits.PerDay, &h.Limits.MaxBytes, &h.Kind, &h.Secret, &h.OldSecret, &h.OldUntil, &h.VerifyHash, &h.AccessToken, &h.GraphURL,
-		&h.AllowPrivate, &h.Problem, &h.CreatedAt}
+	return []any{&h.SourceID, &h.Source, &h.Limits.Rate, &h.Limits.Burst, &h.Limits.PerDay, &h.Limits.MaxBytes,
+		&h.Kind, &h.Secret, &h.OldSecret, &h.OldUntil, &h.VerifyHash, &h.AccessToken, &h.GraphURL, &h.AllowPrivate, &h.Problem, &h.CreatedAt}
 }
 
 // InsertHook makes a hook. ErrExists if the source has one of this kind.

@@ -88,8 +88,8 @@ func (s *Server) formSender(w http.ResponseWriter, r *http.Request) (*sender, er
 	return from, s.admitForm(w, r, from.Source)
 }
 
-// formToken says, signed, that a form is being opened now; the form sends it back in the field _started. A script of the page
-// asks for it, so any page that may send may read it.
+// formToken says, signed, that a form is being opened now; the form sends it back in the field _started. A script of
+// the page asks for it, so any page that may send may read it.
 func (s *Server) formToken(w http.ResponseWriter, r *http.Request) {
 	from, err := s.formSender(w, r)
 	if err != nil {

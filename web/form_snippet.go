@@ -8,8 +8,8 @@ import (
 	"github.com/leadmill/leadmill/schema"
 )
 
-// FormSnippet is the HTML of a form that sends to a source with a form, to be put on any page as it stands. base is where that
-// page's visitors reach us: "https://leads.example".
+// FormSnippet is the HTML of a form that sends to a source with a form, to be put on any page as it stands. base is
+// where that page's visitors reach us: "https://leads.example".
 func FormSnippet(base string, s schema.Source) string {
 	v := formMarkup{Address: base + "/f/" + s.Form.ID, Honeypot: s.Form.Honeypot, Timed: s.Form.MinTime > 0}
 	if len(s.Redirects) > 0 {

@@ -11,8 +11,8 @@ import (
 	"github.com/leadmill/leadmill/schema"
 )
 
-// senderFreshFor is how long a source that was looked up is believed: for so long a key that was revoked, or a limit that was
-// changed, still counts for requests that begin.
+// senderFreshFor is how long a source that was looked up is believed: for so long a key that was revoked, or a limit
+// that was changed, still counts for requests that begin.
 const senderFreshFor = time.Second
 
 // sender is a source that sends leads, by a key or through its form.

@@ -17,7 +17,9 @@ func (a *app) sourceLimitCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "limit NAME", Short: "Change how much a source may send", Args: cobra.ExactArgs(1),
 		Long: "Sets all limits of a source; those that are not given are lifted. All processes\nthat serve keep them together and notice within a second." +
-			"\nThey hold for single leads, batches, forms and hooks, not for files and SQL. A\nbatch is taken whole if one lead may come, and the next waits for all of it;\ndays are those of UTC. Who sends more is answered 429 with Retry-After.",
+			"\nThey hold for single leads, batches, forms and hooks, not for files and SQL. A\n" +
+			"batch is taken whole if one lead may come, and the next waits for all of it;\n" +
+			"days are those of UTC. Who sends more is answered 429 with Retry-After.",
 		Example: "  leadmill source limit web-form --rate 10/s --per-day 5000 --max-bytes 65536\n  leadmill source limit web-form",
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			if l.Rate, err = parseRate(rate); err != nil {
