@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/leadmill/leadmill/dbctx"
@@ -11,26 +12,30 @@ import (
 // The limits of a source hold over the whole fleet, so they are kept in a row and count by the database's clock, as those of
 // destinations do (turn.go).
 //
-// The rate is a leaky bucket: each lead moves taken_until on by one interval, and something is taken if that is less ahead of
-// the clock than the burst. A batch is taken whole if there is room for one lead, and then uses up the time of all: so no more
-// than rate*t + burst + one batch come in t seconds. The day's count is exact.
+// The rate is a leaky bucket: each lead moves taken_until on by one interval, and something is taken if that is less
+// ahead of the clock than the burst. A batch is taken whole if there is room for one lead, and then uses up the time of
+// all: so no more than rate*t + burst + one batch come in t seconds. The day's count is exact.
 
 // OverLimit says that a source has sent as much as it may.
 type OverLimit struct {
 	Wait time.Duration // until it may send again
 	Day  bool          // it was the limit of the day
+	Room int64         // how many may still come before: fewer than came together
 }
 
 // Error says which limit it was.
 func (o *OverLimit) Error() string {
+	if o.Room > 0 {
+		return fmt.Sprintf("these are more leads than the source may still send in this day: send %d or fewer at once", o.Room)
+	}
 	if o.Day {
 		return "the source has sent as many leads as it may in a day"
 	}
 	return "the source sends more leads a second than it may"
 }
 
-// Spend counts n leads of a source with these limits in the open scope; the error is an OverLimit if they are too many. Call it
-// last: from here to the commit the source's other leads wait.
+// Spend counts n leads of a source with these limits in the open scope; the error is an OverLimit if they are too many.
+// Call it last: from here to the commit the source's other leads wait.
 func (q *Queue) Spend(ctx context.Context, tx *dbctx.Tx, sourceID int64, l schema.SourceLimits, n int) error {
 	if !l.Metered() || n == 0 {
 		return nil
@@ -54,7 +59,7 @@ func spend(l schema.SourceLimits, m schema.Meter, n int64) (schema.Meter, *OverL
 		m.Day, m.Taken = today, 0
 	}
 	if l.PerDay > 0 && m.Taken+n > int64(l.PerDay) {
-		return m, &OverLimit{Wait: micros((m.Day+1)*day - m.Now), Day: true}
+		return m, &OverLimit{Wait: micros((m.Day+1)*day - m.Now), Day: true, Room: max(0, int64(l.PerDay)-m.Taken)}
 	}
 	m.Taken += n
 	if l.Rate <= 0 {

@@ -17,8 +17,8 @@ import (
 // FetchMetaLead fetches a lead that Meta has told of, by its id, and takes it in.
 //
 // What was told is kept in the table fetches before Meta hears that it arrived; the lead, its job and the end of the
-// fetch are one commit. A fetch that is done is left alone. One that a person has to see to is parked, and its job given up with the
-// reason: retrying that job fetches again.
+// fetch are one commit. A fetch that is done is left alone. One that a person has to see to is parked, and its job
+// given up with the reason: retrying that job fetches again.
 type FetchMetaLead struct {
 	FetchID  int64 `json:"fetch_id"`
 	SourceID int64 `json:"source_id"` // for the gate
@@ -49,8 +49,8 @@ type fetching struct {
 	means  hook.GraphAnswer
 }
 
-// enterHookGate keeps a slow Meta from taking all workers. The gates of hooks have the ids of their sources, below zero; those of
-// destinations are above it.
+// enterHookGate keeps a slow Meta from taking all workers. The gates of hooks have the ids of their sources, below
+// zero; those of destinations are above it.
 func enterHookGate(ctx context.Context, q *Queue, args FetchMetaLead) (leave func(fetching), err error) {
 	pass, wait, err := q.gates.of(-args.SourceID).enter(ctx)
 	if err != nil {
@@ -103,8 +103,8 @@ func fetchAgain(f fetching, _ time.Time) time.Duration {
 	return max(wait+rand.N(wait/10), min(f.answer.retryAfter, longestWait))
 }
 
-// settleFetch takes the lead in, or writes down why there is none yet. Of who was overtaken by a later try only a lead counts;
-// as with deliveries, anything else is left to that one, and the job is not ended.
+// settleFetch takes the lead in, or writes down why there is none yet. Of who was overtaken by a later try only a lead
+// counts; as with deliveries, anything else is left to that one, and the job is not ended.
 func settleFetch(ctx context.Context, s *Scope, f fetching, wait time.Duration) error {
 	state, tries, err := schema.LockFetch(ctx, s.Tx, f.fetch.ID)
 	if err != nil || state == schema.FetchDone {
@@ -143,8 +143,9 @@ func (s *Scope) takeFetched(ctx context.Context, f fetching) error {
 	return nil
 }
 
-// TakeChanges stores the leads that a notification of Meta tells of, in the open scope: each as a fetch with its job, once
-// however often it is told. What is a test can be fetched by nobody and is taken as it is. fresh is how many were not told of before.
+// TakeChanges stores the leads that a notification of Meta tells of, in the open scope: each as a fetch with its job,
+// once however often it is told. What is a test can be fetched by nobody and is taken as it is. fresh is how many were
+// not told of before.
 func (q *Queue) TakeChanges(ctx context.Context, tx *dbctx.Tx, sourceID int64, changes []hook.Change) (fresh int, err error) {
 	var fetches []schema.NewFetch
 	for _, c := range changes {

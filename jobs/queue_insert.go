@@ -12,8 +12,8 @@ import (
 	"github.com/leadmill/leadmill/schema"
 )
 
-// enqueueOne is Enqueue for a lone job in a scope of few statements, which is what a post makes: on PostgreSQL it leaves with
-// COMMIT, and not in two trips of its own.
+// enqueueOne is Enqueue for a lone job in a scope of few statements, which is what a post makes: on PostgreSQL it
+// leaves with COMMIT, and not in two trips of its own.
 func (q *Queue) enqueueOne(ctx context.Context, tx *dbctx.Tx, args Args) error {
 	if q.db.Dialect() == dbctx.SQLite {
 		return q.Enqueue(ctx, tx, args)
@@ -29,8 +29,8 @@ func (q *Queue) enqueueOne(ctx context.Context, tx *dbctx.Tx, args Args) error {
 	return nil
 }
 
-// wakes bounds how often the workers of a queue are woken by this process: commits that do stand in one line. A job that wakes
-// nobody is found by those who were woken a moment before, or by the next poll.
+// wakes bounds how often the workers of a queue are woken by this process: commits that do stand in one line. A job
+// that wakes nobody is found by those who were woken a moment before, or by the next poll.
 type wakes struct {
 	mu   sync.Mutex
 	last map[string]time.Time // by queue

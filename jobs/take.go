@@ -36,8 +36,8 @@ func (q *Queue) TakeMessage(ctx context.Context, tx *dbctx.Tx, in schema.NewInta
 // liveBatch is how many submissions may come together and still be worked as if a person waited.
 const liveBatch = 20
 
-// TakeBatch stores many submissions of one source and enqueues their processing in the open scope, and returns their ids in the
-// same order. Idempotency keys of the single ones are not looked at.
+// TakeBatch stores many submissions of one source and enqueues their processing in the open scope, and returns their
+// ids in the same order. Idempotency keys of the single ones are not looked at.
 func (q *Queue) TakeBatch(ctx context.Context, tx *dbctx.Tx, batch []schema.NewIntake) ([]int64, error) {
 	ids, err := schema.InsertRows(ctx, tx, batch, q.now())
 	if err != nil || len(ids) == 0 {

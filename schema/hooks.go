@@ -35,13 +35,13 @@ func (h Hook) Secrets(now time.Time) []string {
 	return []string{h.Secret}
 }
 
-const hookColumns = `h.source_id, s.name, s.rate, s.burst, s.per_day, s.max_bytes, h.kind, h.secret, h.old_secret, h.old_until, h.verify_hash, h.access_token, h.graph_url,
-	h.allow_private, h.problem, h.created_at`
+const hookColumns = `h.source_id, s.name, s.rate, s.burst, s.per_day, s.max_bytes, h.kind, h.secret, h.old_secret,
+	h.old_until, h.verify_hash, h.access_token, h.graph_url, h.allow_private, h.problem, h.created_at`
 
 // fields are where hookColumns are read to.
 func (h *Hook) fields() []any {
-	return []any{&h.SourceID, &h.Source, &h.Limits.Rate, &h.Limits.Burst, &h.Limits.PerDay, &h.Limits.MaxBytes, &h.Kind, &h.Secret, &h.OldSecret, &h.OldUntil, &h.VerifyHash, &h.AccessToken, &h.GraphURL,
-		&h.AllowPrivate, &h.Problem, &h.CreatedAt}
+	return []any{&h.SourceID, &h.Source, &h.Limits.Rate, &h.Limits.Burst, &h.Limits.PerDay, &h.Limits.MaxBytes,
+		&h.Kind, &h.Secret, &h.OldSecret, &h.OldUntil, &h.VerifyHash, &h.AccessToken, &h.GraphURL, &h.AllowPrivate, &h.Problem, &h.CreatedAt}
 }
 
 // InsertHook makes a hook. ErrExists if the source has one of this kind.
@@ -63,14 +63,16 @@ func HookOf(ctx context.Context, tx *dbctx.Tx, kind, source string) (h Hook, err
 }
 
 // RotateHook gives a hook the secret, verify token and access token that h has, and takes its problem for solved. The secret
-// before stays valid until then; with nil it ends with the commit, as the one before that does in any case.
+// before stays valid until then; with nil it ends with the commit, as the one before that does in any case. If the secret
+// stays, the one before it ends as it was to.
 func RotateHook(ctx context.Context, tx *dbctx.Tx, h Hook, until *time.Time) error {
 	n, err := tx.Exec(ctx, rotateHook.on(tx), h.SourceID, h.Kind, h.Secret, h.VerifyHash, h.AccessToken, until)
 	return oneOf(n, err, h.Kind+" hook of", h.Source)
 }
 
 var rotateHook = both(`UPDATE hooks SET secret = $3, verify_hash = $4, access_token = $5, problem = '',
-	old_secret = CASE WHEN $6::timestamptz IS NULL THEN '' ELSE secret END, old_until = $6::timestamptz
+	old_secret = CASE WHEN $6::timestamptz IS NULL THEN '' WHEN secret = $3 THEN old_secret ELSE secret END,
+	old_until = CASE WHEN $6::timestamptz IS NOT NULL AND secret = $3 THEN old_until ELSE $6::timestamptz END
 	WHERE source_id = $1 AND kind = $2`)
 
 // RemoveHook ends a hook; what came through it stays. ErrNotFound if there is none.

@@ -53,6 +53,11 @@ func TestAHookRotatesIsFlaggedAndEnds(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		later := until.Add(time.Hour)
+		h.AccessToken = "u" // alone: whoever signs with the secret before goes on doing so
+		if err := schema.RotateHook(ctx, tx, h, &later); err != nil {
+			t.Fatal(err)
+		}
 		got := must[schema.Hook](t)(schema.HookOf(ctx, tx, "meta", "ads"))
 		if diff := cmp.Diff([]string{"three", "two"}, got.Secrets(at)); diff != "" || got.Problem != "" {
 			t.Errorf("problem %q, secrets (-want +got):\n%s", got.Problem, diff)

@@ -14,7 +14,7 @@ import (
 type NewIntake struct {
 	SourceID  int64
 	Key       string // the sender's idempotency key; "" none
-	Hash      string // SHA-256 of the body as it came, hex
+	Hash      string // SHA-256, hex, of what is the same when it is sent again
 	Payload   string // a JSON object, byte for byte as it came
 	Format    string // how it is read: "" by the names of its keys, else as hook.Read does; InsertRows knows "" only
 	Suspicion string // code of the trap that it went into; "" none

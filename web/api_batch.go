@@ -27,8 +27,8 @@ type itemAnswer struct {
 	Reasons   []lead.Reason `json:"reasons,omitempty"`
 }
 
-// takeBatch stores up to a thousand submissions and their jobs in one commit, and only then says 202. An item that is refused
-// does not keep the others out.
+// takeBatch stores up to a thousand submissions and their jobs in one commit, and only then says 202. An item that is
+// refused does not keep the others out.
 func (s *Server) takeBatch(w http.ResponseWriter, r *http.Request) {
 	body, replayed, err := s.takeItems(w, r)
 	if err != nil {

@@ -74,7 +74,8 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, from *sender, l
 
 func (s *Server) store(ctx context.Context, from *sender, key string, sent submission) (id int64, replayed bool, err error) {
 	now := s.now()
-	in := schema.NewIntake{SourceID: from.ID, Key: key, Hash: hash(sent.raw), Payload: string(sent.payload),
+	// The payload is what must not change under a key: a form that is sent again has another boundary each time.
+	in := schema.NewIntake{SourceID: from.ID, Key: key, Hash: hash(sent.payload), Payload: string(sent.payload),
 		Suspicion: suspicion(from.Form, sent.members, now)}
 	err = dbctx.Run(ctx, s.db, func(ctx context.Context, tx *dbctx.Tx) error {
 		from.markUsed(tx, now.UTC())

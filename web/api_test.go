@@ -280,6 +280,24 @@ func TestAnIdempotencyKeyGetsTheSameAnswer(t *testing.T) {
 	})
 }
 
+func TestAFormSentAgainUnderItsKeyIsTheSameWhateverItsBoundary(t *testing.T) {
+	apiDatabases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		c := newCounter(t, db)
+		send := func(email string) reply {
+			var b bytes.Buffer
+			w := multipart.NewWriter(&b) // a boundary of its own
+			w.WriteField("email", email)
+			w.Close()
+			return c.post(b.String(), "Content-Type", w.FormDataContentType(), "Idempotency-Key", "order-17")
+		}
+		first, again := send("ada@example.com"), send("ada@example.com")
+		if first.status != 202 || again.body != first.body || again.header.Get("Idempotency-Replayed") != "true" {
+			t.Errorf("first %+v, again %+v; want the same answer, marked", first, again)
+		}
+		send("bob@example.com").problemOf(t, 422)
+	})
+}
+
 func TestFiftyPostsUnderOneKeyAreOneIntake(t *testing.T) {
 	apiDatabases.Each(t, func(t *testing.T, db *dbctx.DB) {
 		c := newCounter(t, db)

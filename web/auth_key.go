@@ -31,8 +31,8 @@ type caller struct {
 
 var errNoKey = newProblem(http.StatusUnauthorized, "want Authorization: Bearer and the key of a source")
 
-// keyHashOf returns the hash of the key that a request shows. Keys are looked up by their hash: how long that takes tells nothing
-// about the key.
+// keyHashOf returns the hash of the key that a request shows. Keys are looked up by their hash: how long that takes
+// tells nothing about the key.
 func keyHashOf(r *http.Request) (string, error) {
 	scheme, key, found := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !found || !strings.EqualFold(scheme, "Bearer") || strings.TrimSpace(key) == "" {

@@ -21,8 +21,7 @@ const bodyLimit = 1 << 20
 
 // submission is a body that can be stored.
 type submission struct {
-	raw     []byte // as it came
-	payload []byte // a JSON object: raw itself, or made from a form
+	payload []byte // a JSON object: the body itself, or made from a form
 	members []intake.Member
 }
 
@@ -34,15 +33,16 @@ func hash(body []byte) string {
 
 // readSubmission takes JSON and forms of at most limit bytes. The error is a problem.
 func readSubmission(w http.ResponseWriter, r *http.Request, limit int) (in submission, err error) {
-	if in.raw, err = readBody(w, r, limit); err != nil {
+	raw, err := readBody(w, r, limit)
+	if err != nil {
 		return in, err
 	}
-	in.payload = in.raw
+	in.payload = raw
 	kind, parameters := contentType(r)
 	switch kind {
 	case "application/json":
 	case "application/x-www-form-urlencoded", "multipart/form-data":
-		in.payload, err = formPayload(r, kind, parameters["boundary"], in.raw)
+		in.payload, err = formPayload(r, kind, parameters["boundary"], raw)
 	default:
 		err = newProblem(http.StatusUnsupportedMediaType, "want Content-Type application/json, application/x-www-form-urlencoded or multipart/form-data")
 	}

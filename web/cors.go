@@ -14,8 +14,8 @@ import (
 
 var errCrossSite = newProblem(http.StatusForbidden, "the request comes from a page of another site, which this source does not list")
 
-// admit lets a page of another site send with a key if the source lists its origin, and tells its browser so. What is no page,
-// or one of ours, is let in.
+// admit lets a page of another site send with a key if the source lists its origin, and tells its browser so. What is
+// no page, or one of ours, is let in.
 func (s *Server) admit(w http.ResponseWriter, r *http.Request, source schema.Source) error {
 	origin := r.Header.Get("Origin")
 	w.Header().Add("Vary", "Origin")
@@ -43,8 +43,8 @@ func allowOrigin(w http.ResponseWriter, origin string) {
 	w.Header().Set("Access-Control-Expose-Headers", "Idempotency-Replayed, Location, Retry-After")
 }
 
-// preflight answers a browser that asks before a page of another site may send with a key. The key is not shown yet, so it is
-// enough that some source lists the origin.
+// preflight answers a browser that asks before a page of another site may send with a key. The key is not shown yet, so
+// it is enough that some source lists the origin.
 func (s *Server) preflight(w http.ResponseWriter, r *http.Request) {
 	var all []string
 	err := dbctx.Run(r.Context(), s.db, func(ctx context.Context, tx *dbctx.Tx) (err error) {

@@ -47,14 +47,14 @@ func (s *Server) takeForm(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) takeFromForm(w http.ResponseWriter, r *http.Request) (next string, err error) {
+	from, err := s.formSender(w, r) // first: a script on another site can read no refusal, and no Retry-After, before
+	if err != nil {
+		return "", err
+	}
 	if wait := s.formTries.take(clientOf(r), s.now()); wait > 0 {
 		p := newProblem(http.StatusTooManyRequests, "too much comes from this address")
 		p.retryAfter = wait
 		return "", p
-	}
-	from, err := s.formSender(w, r)
-	if err != nil {
-		return "", err
 	}
 	key, in, err := s.receive(w, r, from, formLimitBytes)
 	if err != nil {
@@ -88,8 +88,8 @@ func (s *Server) formSender(w http.ResponseWriter, r *http.Request) (*sender, er
 	return from, s.admitForm(w, r, from.Source)
 }
 
-// formToken says, signed, that a form is being opened now; the form sends it back in the field _started. A script of the page
-// asks for it, so any page that may send may read it.
+// formToken says, signed, that a form is being opened now; the form sends it back in the field _started. A script of
+// the page asks for it, so any page that may send may read it.
 func (s *Server) formToken(w http.ResponseWriter, r *http.Request) {
 	from, err := s.formSender(w, r)
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/leadmill/leadmill/schema"
 )
 
-// FormSnippet is the HTML of a form that sends to a source with a form, to be put on any page as it stands. base is where that
-// page's visitors reach us: "https://leads.example".
+// FormSnippet is the HTML of a form that sends to a source with a form, to be put on any page as it stands. base is
+// where that page's visitors reach us: "https://leads.example".
 func FormSnippet(base string, s schema.Source) string {
 	v := formMarkup{Address: base + "/f/" + s.Form.ID, Honeypot: s.Form.Honeypot, Timed: s.Form.MinTime > 0}
 	if len(s.Redirects) > 0 {
@@ -48,7 +48,7 @@ var snippetTemplate = sync.OnceValue(func() *template.Template {
 </form>
 {{- if .Timed}}
 <script>
-  fetch({{.Address}} + "/token").then(r => r.text()).then(token =>
+  fetch({{.Address}} + "/token").then(r => r.ok ? r.text() : "").then(token =>
     document.getElementsByName("_started").forEach(field => field.value = token))
 </script>
 {{- end}}

@@ -105,6 +105,9 @@ func TestWhatAFormSendsWronglyIsRefusedAndNothingStored(t *testing.T) {
 			answer reply
 		}{
 			"no such form":       {404, s.press("/f/OTHER", ada)},
+			"no text":            {404, s.press("/f/%00", ada)},
+			"no character":       {404, s.press("/f/%ff", ada)},
+			"no token of it":     {404, s.get("/f/%00/token")},
 			"another page":       {403, s.press(path, ada, "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site")},
 			"a page that hides":  {403, s.press(path, ada, "Origin", "null", "Sec-Fetch-Site", "cross-site")},
 			"a like page":        {403, s.press(path, ada, "Origin", "https://shop.example.evil.example", "Sec-Fetch-Site", "cross-site")},
@@ -275,8 +278,8 @@ func TestAnAddressCannotFloodAForm(t *testing.T) {
 			}
 		}
 		r := s.press(path, url.Values{"email": {"ada@example.com"}})
-		if r.problemOf(t, 429); r.header.Get("Retry-After") == "" {
-			t.Errorf("429 without Retry-After: %v", r.header)
+		if r.problemOf(t, 429); r.header.Get("Retry-After") == "" || r.header.Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("429 without Retry-After, or not for scripts of other sites: %v", r.header)
 		}
 		if r := s.press(path, url.Values{"email": {"ada@example.com"}}, "X-Forwarded-For", "203.0.113.9, 198.51.100.7"); r.status != 202 {
 			t.Errorf("another visitor behind the same proxy = %d", r.status)

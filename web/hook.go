@@ -20,11 +20,11 @@ import (
 // has such a hook, is not told.
 var errHook = newProblem(http.StatusUnauthorized, "there is no such hook, or its key or signature does not fit")
 
-// hookOf returns the hook of the source that a request names. Where there is none it is a decoy: it takes the same way as any
-// other, and nothing fits it.
+// hookOf returns the hook of the source that a request names. Where there is none it is a decoy: it takes the same way
+// as any other, and nothing fits it.
 func (s *Server) hookOf(r *http.Request, kind string) (h schema.Hook, err error) {
 	source := r.PathValue("source")
-	if !isName(source) {
+	if !jobs.ValidName(source) {
 		return decoy(kind), nil
 	}
 	err = dbctx.Run(r.Context(), s.db, func(ctx context.Context, tx *dbctx.Tx) error {
@@ -35,11 +35,6 @@ func (s *Server) hookOf(r *http.Request, kind string) (h schema.Hook, err error)
 		return decoy(kind), nil
 	}
 	return h, err
-}
-
-// isName says that a source may be called so.
-func isName(s string) bool {
-	return len(s) <= 100 && !strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' })
 }
 
 // decoy is a hook whose secrets nobody knows.
@@ -69,7 +64,8 @@ func readHook(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return raw, nil
 }
 
-// storeMessage takes in what a platform posted under an id of its own. raw is the body as it came, payload what of it is stored.
+// storeMessage takes in what a platform posted under an id of its own. raw is the body as it came, payload what of it
+// is stored.
 func (s *Server) storeMessage(ctx context.Context, h schema.Hook, ref string, raw, payload []byte) (id int64, repeated bool, err error) {
 	if err := s.admitMessage(h, len(raw)); err != nil {
 		return 0, false, err
@@ -87,8 +83,8 @@ func (s *Server) storeMessage(ctx context.Context, h schema.Hook, ref string, ra
 	return id, repeated, s.over.explain(h.SourceID, now, err)
 }
 
-// admitMessage holds a message of so many bytes against the limits of its source. Ask when it is known who sent it: strangers
-// are not to learn from a limit that there is a source.
+// admitMessage holds a message of so many bytes against the limits of its source. Ask when it is known who sent it:
+// strangers are not to learn from a limit that there is a source.
 func (s *Server) admitMessage(h schema.Hook, size int) error {
 	if most := h.Limits.MaxBytes; most > 0 && size > most {
 		return tooLong(most)

@@ -233,23 +233,23 @@ func TestWhatCannotBeTakenIsNamed(t *testing.T) {
 func TestTheSecretBeforeIsGoodUntilItsTimeIsOver(t *testing.T) {
 	hookDatabases.Each(t, func(t *testing.T, db *dbctx.DB) {
 		c := newHooks(t, db, "")
-		rotate := func(until time.Duration) {
+		rotate := func(key string, until time.Duration) {
 			c.run(func(ctx context.Context, tx *dbctx.Tx) error {
 				h, err := schema.HookOf(ctx, tx, hook.Google, "form")
 				if err != nil {
 					return err
 				}
-				h.Secret = jobs.HashKey("new-key")
+				h.Secret = jobs.HashKey(key)
 				end := time.Now().Add(until)
 				return schema.RotateHook(ctx, tx, h, &end)
 			})
 		}
-		rotate(time.Hour)
+		rotate("new-key", time.Hour)
 		c.do("POST", "/hooks/google/form", "", googleBody("a", googleKey)).is(t, "the old key", http.StatusOK)
 		c.do("POST", "/hooks/google/form", "", googleBody("b", "new-key")).is(t, "the new key", http.StatusOK)
-		rotate(-time.Second)
-		c.do("POST", "/hooks/google/form", "", googleBody("c", googleKey)).is(t, "the old key, over", http.StatusUnauthorized)
-		c.do("POST", "/hooks/google/form", "", googleBody("d", "new-key")).is(t, "the new key still", http.StatusOK)
+		rotate("newest-key", -time.Second)
+		c.do("POST", "/hooks/google/form", "", googleBody("c", "new-key")).is(t, "a key that is over", http.StatusUnauthorized)
+		c.do("POST", "/hooks/google/form", "", googleBody("d", "newest-key")).is(t, "the newest key", http.StatusOK)
 	})
 }
 

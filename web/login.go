@@ -56,7 +56,7 @@ func (d *door) enter(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p := loginPage{
-		Email: strings.ToLower(strings.TrimSpace(r.PostFormValue("email"))),
+		Email: strings.ToLower(searchText(r.PostFormValue("email"))),
 		Next:  localPath(r.PostFormValue("next"), "/"),
 	}
 	address := addressOf(r)

@@ -10,8 +10,8 @@ import (
 	"github.com/leadmill/leadmill/schema"
 )
 
-// overLimits remembers which sources are over their limit, so that one which goes on sending costs the database nothing. What
-// counts is in the database; this is forgotten after a second, since the limit may have been changed.
+// overLimits remembers which sources are over their limit, so that one which goes on sending costs the database
+// nothing. What counts is in the database; this is forgotten after a second, since the limit may have been changed.
 type overLimits struct {
 	mu   sync.Mutex
 	over map[int64]overLimit // by source
@@ -39,11 +39,15 @@ func (o *overLimits) check(sourceID int64, l schema.SourceLimits, now time.Time)
 	return tooMany(&note.limit)
 }
 
-// explain turns the limit that ended a scope into a problem, and notes it; other errors stay as they are.
+// explain turns the limit that ended a scope into a problem, and notes it; other errors stay as they are. A batch that
+// is too large by itself is not noted: it would keep out what there is room for.
 func (o *overLimits) explain(sourceID int64, now time.Time, err error) error {
 	var limit *jobs.OverLimit
 	if !errors.As(err, &limit) {
 		return err
+	}
+	if limit.Room > 0 {
+		return tooMany(limit)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()

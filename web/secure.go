@@ -14,9 +14,9 @@ const (
 	riverPolicy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:" + policyRest
 )
 
-// secure stands before everything: it sets the headers, refuses what changes something on behalf of another site (but for the
-// two calls that look at the origin themselves, see cors.go),
-// and without a log-in refuses every name but this machine's own, so that no page elsewhere can point a name here.
+// secure stands before everything: it sets the headers, refuses what changes something on behalf of another site (but
+// for the two calls that look at the origin themselves, see cors.go), and without a log-in refuses every name but this
+// machine's own, so that no page elsewhere can point a name here.
 func (s *Server) secure(next http.Handler) http.Handler {
 	guarded := s.sameOrigin(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"github.com/leadmill/leadmill/dbctx"
+	"github.com/leadmill/leadmill/jobs"
 	"github.com/leadmill/leadmill/schema"
 )
 
-// senderFreshFor is how long a source that was looked up is believed: for so long a key that was revoked, or a limit that was
-// changed, still counts for requests that begin.
+// senderFreshFor is how long a source that was looked up is believed: for so long a key that was revoked, or a limit
+// that was changed, still counts for requests that begin.
 const senderFreshFor = time.Second
 
 // sender is a source that sends leads, by a key or through its form.
@@ -107,6 +108,9 @@ func (s *Server) senderOf(r *http.Request) (*sender, error) {
 // senderByForm returns the source that a form belongs to; schema.ErrNotFound if there is none.
 func (s *Server) senderByForm(r *http.Request) (*sender, error) {
 	form := r.PathValue("form")
+	if !jobs.ValidName(form) { // a database may refuse to look for it
+		return nil, schema.ErrNotFound
+	}
 	return s.senders.get(r.Context(), "form/"+form, s.now(), func(ctx context.Context) (*sender, error) {
 		found := &sender{}
 		err := dbctx.Run(ctx, s.db, func(ctx context.Context, tx *dbctx.Tx) (err error) {

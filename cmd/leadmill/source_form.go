@@ -27,9 +27,11 @@ func (a *app) sourceFormCommand() *cobra.Command {
 	var f formFlags
 	c := a.jsonFlag(&cobra.Command{
 		Use: "form NAME", Short: "Give a source a form for web pages and print its HTML", Args: cobra.ExactArgs(1),
-		Long: "Gives a source an address that forms on web pages post to, without a key, and\nprints the HTML of such a form. The address can only add leads." +
-			" What fills in\nthe honeypot, or is faster than people, is quarantined and told nothing.",
-		Example: "  leadmill source form web-form --at https://leads.example\n  leadmill source form web-form --honeypot fax --min-time 3s\n  leadmill source form web-form --rotate",
+		Long: "Gives a source an address that forms on web pages post to, without a key, and\n" +
+			"prints the HTML of such a form. The address can only add leads. What fills in\n" +
+			"the honeypot, or is faster than people, is quarantined and told nothing.",
+		Example: "  leadmill source form web-form --at https://leads.example\n" +
+			"  leadmill source form web-form --honeypot fax --min-time 3s\n  leadmill source form web-form --rotate",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.sourceForm(c.Context(), args[0], f, c.Flags().Changed)
 		},

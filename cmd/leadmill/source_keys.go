@@ -24,8 +24,8 @@ func (a *app) sourceRotateCommand() *cobra.Command {
 	var overlap time.Duration
 	c := a.jsonFlag(&cobra.Command{
 		Use: "rotate NAME", Short: "Give a source a new key", Args: cobra.ExactArgs(1),
-		Long: "Gives a source a new key and prints it, once. The old keys end at once, or after\nthe overlap, in which both are taken." +
-			" Processes that serve notice within a\nsecond.",
+		Long: "Gives a source a new key and prints it, once. The old keys end at once, or after\n" +
+			"the overlap, in which both are taken. Processes that serve notice within a\nsecond.",
 		Example: "  leadmill source rotate web-form --overlap 24h",
 		RunE:    func(c *cobra.Command, args []string) error { return a.sourceRotate(c.Context(), args[0], overlap) },
 	})
@@ -36,7 +36,8 @@ func (a *app) sourceRotateCommand() *cobra.Command {
 func (a *app) sourceRevokeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "revoke NAME KEY_ID", Short: "End one key of a source", Args: cobra.ExactArgs(2),
-		Long:    "Ends one key of a source; its others stay. Processes that serve notice within a\nsecond. leadmill source keys NAME lists the ids.",
+		Long: "Ends one key of a source; its others stay. Processes that serve notice within a\n" +
+			"second. leadmill source keys NAME lists the ids.",
 		Example: "  leadmill source revoke web-form 3f8a01c2d4",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.inScope(c.Context(), func(ctx context.Context, tx *dbctx.Tx) error {

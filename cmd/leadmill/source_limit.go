@@ -17,7 +17,9 @@ func (a *app) sourceLimitCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "limit NAME", Short: "Change how much a source may send", Args: cobra.ExactArgs(1),
 		Long: "Sets all limits of a source; those that are not given are lifted. All processes\nthat serve keep them together and notice within a second." +
-			"\nThey hold for single leads, batches, forms and hooks, not for files and SQL. A\nbatch is taken whole if one lead may come, and the next waits for all of it;\ndays are those of UTC. Who sends more is answered 429 with Retry-After.",
+			"\nThey hold for single leads, batches, forms and hooks, not for files and SQL. A\n" +
+			"batch is taken whole if one lead may come, and the next waits for all of it;\n" +
+			"days are those of UTC. Who sends more is answered 429 with Retry-After.",
 		Example: "  leadmill source limit web-form --rate 10/s --per-day 5000 --max-bytes 65536\n  leadmill source limit web-form",
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			if l.Rate, err = parseRate(rate); err != nil {
@@ -57,14 +59,16 @@ func parseRate(text string) (float64, error) {
 const (
 	smallestBody = 256
 	largestBody  = 1 << 20
+	largestBurst = 100_000
+	largestDay   = 1_000_000_000
 )
 
 func checkSourceLimits(l schema.SourceLimits) error {
 	switch {
-	case l.Burst < 0 || l.Burst > 0 && l.Rate == 0:
-		return usagef("--burst wants 1 or more, and a --rate beside it")
-	case l.PerDay < 0:
-		return usagef("--per-day is %d, want at least 1, or 0 for no limit", l.PerDay)
+	case l.Burst < 0 || l.Burst > largestBurst || l.Burst > 0 && l.Rate == 0:
+		return usagef("--burst wants 1 to %d, and a --rate beside it", largestBurst)
+	case l.PerDay < 0 || l.PerDay > largestDay:
+		return usagef("--per-day is %d, want 1 to %d, or 0 for no limit", l.PerDay, largestDay)
 	case l.MaxBytes != 0 && (l.MaxBytes < smallestBody || l.MaxBytes > largestBody):
 		return usagef("--max-bytes is %d, want %d to %d, or 0 for ours", l.MaxBytes, smallestBody, largestBody)
 	}

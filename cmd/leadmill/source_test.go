@@ -64,7 +64,8 @@ func TestASourceIsLimitedAndGivenAForm(t *testing.T) {
 		}
 		for _, wrong := range [][]string{
 			{"limit", "form", "--rate", "fast"}, {"limit", "form", "--rate", "0/s"}, {"limit", "form", "--rate", "10/d"}, {"limit", "form", "--burst", "3"},
-			{"limit", "form", "--max-bytes", "1"}, {"limit", "form", "--per-day", "-1"}, {"origin", "add", "form", "*"}, {"redirect", "add", "form", "//shop.example"},
+			{"limit", "form", "--max-bytes", "1"}, {"limit", "form", "--per-day", "-1"}, {"limit", "form", "--per-day", "3000000000"},
+			{"limit", "form", "--rate", "1/s", "--burst", "3000000000"}, {"origin", "add", "form", "*"}, {"redirect", "add", "form", "//shop.example"},
 			{"form", "form", "--at", "leads.example"}, {"form", "form", "--min-time", "1500ms"},
 		} {
 			do(exitUsage, wrong...)

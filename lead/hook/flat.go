@@ -14,16 +14,20 @@ import (
 type flat struct {
 	members []intake.Member
 	taken   map[string]bool
+	repeats map[string]int // of a name: to count them anew for each takes minutes if somebody repeats it ten thousand times
 	mapping intake.Mapping
 }
 
-func newFlat() *flat { return &flat{taken: map[string]bool{}, mapping: intake.Mapping{}} }
+func newFlat() *flat {
+	return &flat{taken: map[string]bool{}, repeats: map[string]int{}, mapping: intake.Mapping{}}
+}
 
 // answer adds what a person filled in: its name says what field it is. A name that is taken gets a number.
 func (f *flat) answer(name string, value any) string {
 	free := name
-	for n := 2; f.taken[free]; n++ {
-		free = fmt.Sprintf("%s %d", name, n)
+	for f.taken[free] {
+		f.repeats[name]++
+		free = fmt.Sprintf("%s %d", name, f.repeats[name]+1)
 	}
 	f.taken[free] = true
 	f.members = append(f.members, intake.Member{Key: free, Value: value})

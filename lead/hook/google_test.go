@@ -25,6 +25,13 @@ func TestALeadOfGoogleBecomesFields(t *testing.T) {
 		map[string]string{"first_name": "Zoë", "last_name": "Muster"}, map[string]any{"lead_id": "a", "is_test": true}, true)
 }
 
+func TestANameRepeatedWithoutEndHoldsNobodyUp(t *testing.T) {
+	raw := `{"lead_id":"a","user_column_data":[` + strings.Repeat(`{"column_id":"a","string_value":"x"},`, 100_000) + `{}]}`
+	if _, reasons := Read(Google, []byte(raw)); len(reasons) != 1 || reasons[0].Code != "malformed" {
+		t.Errorf("a hundred thousand columns of one name are %v, want them malformed", reasons)
+	}
+}
+
 func TestTheKeyOfGoogleIsStoredNowhere(t *testing.T) {
 	for raw, want := range map[string]string{
 		`{"google_key":"s3cret","lead_id":"a"}`:                                     `{"google_key":"","lead_id":"a"}`,
