@@ -198,12 +198,13 @@ func TestFormsAreTaken(t *testing.T) {
 		var b bytes.Buffer
 		w := multipart.NewWriter(&b)
 		w.WriteField("email", "bob@example.com")
+		w.CreateFormFile("cv", "") // an input for a file that was left empty
 		w.Close()
 		parts := c.post(b.String(), "Content-Type", w.FormDataContentType())
 		decodeReply[accepted](t, parts, http.StatusAccepted)
 		c.run(func(ctx context.Context, tx *dbctx.Tx) error {
 			list, err := schema.ListIntakes(ctx, tx, schema.IntakeFilter{})
-			if err == nil && (list[1].Payload != `{"email":"ada@example.com","tag":["a","b"]}` || list[0].Payload != `{"email":"bob@example.com"}`) {
+			if err == nil && (list[1].Payload != `{"email":"ada@example.com","tag":["a","b"]}` || list[0].Payload != `{"cv":"","email":"bob@example.com"}`) {
 				t.Errorf("payloads = %s and %s", list[1].Payload, list[0].Payload)
 			}
 			return err
@@ -278,6 +279,16 @@ func TestAnIdempotencyKeyGetsTheSameAnswer(t *testing.T) {
 			t.Errorf("%d rows are stored, want two intakes and their jobs", n)
 		}
 	})
+}
+
+func TestAFormWithAFileIsRefused(t *testing.T) {
+	c := newCounter(t, apiDatabases.Open(t, dbctx.SQLite))
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	w.WriteField("email", "bob@example.com")
+	w.CreateFormFile("cv", "cv.pdf")
+	w.Close()
+	c.post(b.String(), "Content-Type", w.FormDataContentType()).problemOf(t, http.StatusUnsupportedMediaType)
 }
 
 func TestAFormSentAgainUnderItsKeyIsTheSameWhateverItsBoundary(t *testing.T) {

@@ -48,6 +48,8 @@ func (s *Server) problemOf(r *http.Request, err error) (p *problem) {
 		s.log.WarnContext(r.Context(), "database away", "route", r.Pattern, "error", err)
 		p = newProblem(http.StatusServiceUnavailable, "the database is away; send it again")
 		p.retryAfter = retryAfter
+	case r.Context().Err() != nil: // who asked has hung up
+		p = newProblem(http.StatusServiceUnavailable, "the request was given up; send it again")
 	default:
 		s.log.ErrorContext(r.Context(), "request failed", "route", r.Pattern, "error", err)
 		p = newProblem(http.StatusInternalServerError, "the request could not be worked; the log says why")
