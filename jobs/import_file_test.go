@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/leadmill/leadmill/dbctx"
@@ -320,16 +322,33 @@ func TestAFileThatCannotBeReadLeavesNothing(t *testing.T) {
 			"empty":    {Body: strings.NewReader("")},
 			"too long": {Body: strings.NewReader(people(1000)), Limit: 1000},
 			"broken":   {Body: &brokenOff{left: 3 << 20}},
+			"half":     {Body: io.MultiReader(strings.NewReader(people(10)), iotest.ErrReader(io.ErrUnexpectedEOF))}, // as net/http says it
 			"order":    {Body: strings.NewReader(people(10)), Orders: jobs.Orders{Options: intake.Options{Encoding: "klingon"}}},
 		} {
 			f.Source, f.Name = "never seen", name
 			_, _, err := s.q.ReceiveFile(s.ctx, f)
-			if !errors.Is(err, intake.ErrFile) && !errors.Is(err, jobs.ErrTooLarge) && !errors.Is(err, errBrokenOff) {
+			if !errors.Is(err, intake.ErrFile) && !errors.Is(err, jobs.ErrTooLarge) && !errors.Is(err, errBrokenOff) && !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Errorf("%s: %v, want it said", name, err)
 			}
 		}
 		if n := s.number(`SELECT (SELECT count(*) FROM imports) + (SELECT count(*) FROM import_parts) + (SELECT count(*) FROM sources)`); n != 1 {
 			t.Errorf("%d rows are there, want the one source that was there before", n)
+		}
+	})
+}
+
+func TestAFileMayBeCalledAnything(t *testing.T) {
+	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		s := newShop(t, db, jobs.Options{})
+		for name, want := range map[string]string{
+			"lists/fair.csv":           "fair.csv",
+			"f\xe4ir\x00.csv":          "f\uFFFDir.csv", // in Latin-1, and hostile
+			strings.Repeat("long", 99): strings.Repeat("long", 64)[:255],
+		} {
+			id := s.hold(name, "Email\n"+want+"@example.com\n")
+			if got := s.importOf(id).File; got != want {
+				t.Errorf("%q is called %q, want %q", name, got, want)
+			}
 		}
 	})
 }

@@ -82,18 +82,28 @@ func (q *Queue) beginUpload(ctx context.Context, f File) (m schema.Import, err e
 			return err
 		}
 		m = schema.Import{SourceID: s.ID, Source: s.Name, CreatedAt: now, Total: -1}
-		m.ID, err = schema.NewImport(ctx, tx, s.ID, filepath.Base(f.Name), rand.Text(), now)
+		m.ID, err = schema.NewImport(ctx, tx, s.ID, fileName(f.Name), rand.Text(), now)
 		return err
 	})
 	return m, err
 }
+
+// fileName is the name of a file as any database keeps it: without its path, in UTF-8, and not endless. Senders may call
+// files what they like, and old ones write their names in other alphabets.
+func fileName(path string) string {
+	name := strings.ReplaceAll(filepath.Base(path), "\x00", "")
+	return strings.ToValidUTF8(name[:min(len(name), longestFileName)], "\uFFFD")
+}
+
+// longestFileName is as many bytes as most file systems allow.
+const longestFileName = 255
 
 // storeParts stores the bytes and returns their SHA-256, hex.
 func (q *Queue) storeParts(ctx context.Context, m *schema.Import, f File) (hash string, err error) {
 	sum := sha256.New()
 	part := make([]byte, partBytes)
 	for no := 0; ; no++ {
-		n, end := io.ReadFull(f.Body, part)
+		n, end := fill(f.Body, part)
 		m.Size += int64(n)
 		if f.Limit > 0 && m.Size > f.Limit {
 			return "", fmt.Errorf("%w: at most %d bytes are taken", ErrTooLarge, f.Limit)
@@ -107,13 +117,24 @@ func (q *Queue) storeParts(ctx context.Context, m *schema.Import, f File) (hash 
 				return "", err
 			}
 		}
-		if end == io.EOF || end == io.ErrUnexpectedEOF {
+		if end == io.EOF {
 			return hex.EncodeToString(sum.Sum(nil)), nil
 		}
 		if end != nil {
 			return "", end
 		}
 	}
+}
+
+// fill reads until the part is full. Only io.EOF is the end of the file: a request that breaks off ends with
+// io.ErrUnexpectedEOF, which io.ReadFull says of both.
+func fill(body io.Reader, part []byte) (n int, err error) {
+	for n < len(part) && err == nil {
+		var more int
+		more, err = body.Read(part[n:])
+		n += more
+	}
+	return n, err
 }
 
 // apply looks at the stored file as it is ordered to be read, and notes what was recognised.

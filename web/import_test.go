@@ -30,6 +30,12 @@ const fair = "Kontakt-Post;Vorname;Nachname;Knopf\r\nada@example.org;Ada;Lovelac
 // upload sends a file as the form does.
 func (s *site) upload(source, name, content string) reply {
 	s.t.Helper()
+	return s.uploadUpTo(source, name, content, -1)
+}
+
+// uploadUpTo sends so many bytes of the form; -1 all of them.
+func (s *site) uploadUpTo(source, name, content string, most int) reply {
+	s.t.Helper()
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
 	if err := form.WriteField("source", source); err != nil {
@@ -44,6 +50,9 @@ func (s *site) upload(source, name, content string) reply {
 	}
 	if err := form.Close(); err != nil {
 		s.t.Fatal(err)
+	}
+	if most >= 0 {
+		body.Truncate(most)
 	}
 	r, err := http.NewRequest(http.MethodPost, s.url+"/imports", &body)
 	if err != nil {
@@ -182,6 +191,12 @@ func TestAnUploadThatIsRefusedChangesNothing(t *testing.T) {
 			r := s.upload(c.source, c.file, c.content)
 			if r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, c.says) {
 				t.Errorf("%s = %d %s, want 422 and %q", name, r.status, mainOf(r.body), c.says)
+			}
+		}
+		for most, says := range map[int]string{50: "The form cannot be read.", 500: "The file broke off"} {
+			r := s.uploadUpTo("new", "a.csv", "Email\n"+strings.Repeat("a@example.org\n", 100), most)
+			if r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, says) {
+				t.Errorf("a form cut off after %d bytes = %d %s, want 422 and %q", most, r.status, mainOf(r.body), says)
 			}
 		}
 		for _, table := range []string{"imports", "import_parts", "sources", "intakes"} {

@@ -38,7 +38,7 @@ func openUpload(form *multipart.Reader) (u uploaded, err error) {
 			return u, errNoFile
 		}
 		if err != nil {
-			return u, err
+			return u, errors.Join(errForm, err)
 		}
 		switch part.FormName() {
 		case "source":
@@ -65,6 +65,7 @@ func openUpload(form *multipart.Reader) (u uploaded, err error) {
 // What is wrong with an upload, for who sent it.
 var (
 	errNoFile     = errors.New("choose a file first")
+	errForm       = errors.New("the form cannot be read")
 	errSourceName = fmt.Errorf("a source's name is 1 to %d letters, digits and signs without blanks and slashes", jobs.LongestName)
 )
 
@@ -118,6 +119,10 @@ func complaint(err error, limit int64) string {
 	switch {
 	case errors.As(err, &tooLarge), errors.Is(err, jobs.ErrTooLarge):
 		return fmt.Sprintf("The file is too large: at most %s are taken.", bytesText(limit))
+	case errors.Is(err, errForm):
+		return asSentence(errForm.Error())
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "The file broke off on its way here: send it again."
 	case errors.Is(err, intake.ErrFile), errors.Is(err, errNoFile), errors.Is(err, errSourceName):
 		return asSentence(err.Error())
 	}
