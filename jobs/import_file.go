@@ -10,7 +10,7 @@ import (
 	"github.com/leadmill/leadmill/schema"
 )
 
-// ImportFile reads a stored file and makes an intake of every row, 500 at a time.
+// ImportFile reads a stored file and makes an intake of every row, 500 at a time, fewer if they are long.
 //
 // The cursor moves in the scope that stores the rows, so an import that is interrupted at any point goes on at the exact
 // row: the file is read again from its start, and the rows before the cursor are skipped. The cursor moves only while the
@@ -123,7 +123,7 @@ func (q *Queue) storeChunk(ctx context.Context, j Job, m schema.Import, rows []s
 		if first {
 			schema.ForgetCrash(s.Tx, j.ID)
 		}
-		schema.AddImportChunk(s.Tx, m.ID, m.Rows+1, len(rows))
+		schema.AddImportRows(s.Tx, m.ID, m.Rows+1, len(rows))
 		return s.EnqueueRows(ctx, m.SourceID, ids)
 	})
 	return moved, err

@@ -353,6 +353,38 @@ func TestAFileMayBeCalledAnything(t *testing.T) {
 	})
 }
 
+func TestLongRowsAreStoredAFewAtATimeAndAllCounted(t *testing.T) {
+	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		s := newShop(t, db, jobs.Options{})
+		s.start()
+		const long, rows = 45, 745
+		var file strings.Builder
+		file.WriteString("Email,Message\n")
+		for i := range rows {
+			message := "short"
+			if i < long {
+				message = strings.Repeat("long ", 40_000)
+			}
+			fmt.Fprintf(&file, "p%d@example.com,%s\n", i, message)
+		}
+		id := s.hold("list.csv", file.String())
+		s.begin(id)
+		s.untilSettled(id)
+		if got, want := s.countsAreVerdicts(id), (schema.Counts{Rows: rows, Accepted: rows}); got != want {
+			t.Errorf("counts = %+v, want %+v", got, want)
+		}
+		if n := s.number(`SELECT max(row_no) FROM intakes`); n != rows {
+			t.Errorf("the last row is %d, want %d", n, rows)
+		}
+		if n := s.number(`SELECT count(*) FROM import_chunks WHERE done`); n != 2 {
+			t.Errorf("%d chunks are done, want two: what is read in pieces is counted as one", n)
+		}
+		if n := s.number(`SELECT count(*) FROM river_job WHERE kind = 'process_leads'`); n != 4 {
+			t.Errorf("%d jobs process the rows, want three for the chunk with the long ones", n)
+		}
+	})
+}
+
 // brokenOff is a sender who goes away.
 type brokenOff struct{ left int }
 

@@ -13,9 +13,12 @@ const ChunkRows = 500
 // chunkOf is the first row of the chunk that a row is in.
 func chunkOf(row int64) int64 { return (row-1)/ChunkRows*ChunkRows + 1 }
 
-// AddImportChunk notes that rows from first on are stored; they have no verdicts yet.
-func AddImportChunk(tx *dbctx.Tx, importID, first int64, rows int) {
-	tx.Queue(`INSERT INTO import_chunks (import_id, first_row, rows) VALUES ($1, $2, $3)`, importID, first, rows)
+// AddImportRows notes that rows from first on, of one chunk, are stored; they have no verdicts yet. The chunk may have others:
+// a reader was cut off in its middle, or its rows are long.
+func AddImportRows(tx *dbctx.Tx, importID, first int64, rows int) {
+	tx.Queue(`INSERT INTO import_chunks (import_id, first_row, rows) VALUES ($1, $2, $3)
+		ON CONFLICT (import_id, first_row) DO UPDATE SET rows = import_chunks.rows + excluded.rows, done = false`,
+		importID, chunkOf(first), rows)
 }
 
 // OpenChunks counts chunks that have rows without a verdict.
