@@ -418,6 +418,26 @@ func TestAFileThatBreaksOffFailsWithTheRowsBefore(t *testing.T) {
 	})
 }
 
+func TestAFileOfLongRowsIsForeseenFromAFewOfThem(t *testing.T) {
+	var file strings.Builder
+	file.WriteString("Email,Message\n")
+	const rows = 130
+	for i := range rows {
+		fmt.Fprintf(&file, "p%d@example.com,%s\n", i, strings.Repeat("long ", 40_000))
+	}
+	e, err := jobs.Examine(strings.NewReader(file.String()), int64(file.Len()), jobs.Orders{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if n := e.Columns[1].Samples; n > 30 {
+		t.Errorf("%d rows of 200,000 bytes are held to see what the columns are", n)
+	}
+	if f, err := e.Judge(5, func() bool { return false }); err != nil || !f.Whole || f.Rows != rows {
+		t.Errorf("%d rows are looked at, whole %v, %v; want all %d", f.Rows, f.Whole, err, rows)
+	}
+}
+
 func TestWhatAPersonSaidOfColumnsIsRememberedForTheSource(t *testing.T) {
 	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
 		s := newShop(t, db, jobs.Options{})
@@ -425,10 +445,12 @@ func TestWhatAPersonSaidOfColumnsIsRememberedForTheSource(t *testing.T) {
 		s.start()
 		first := s.hold("a.csv", "Kontakt-Post,Fon privat,Name\nada@example.com,,Ada\n")
 		orders := jobs.Orders{Mapping: intake.Mapping{"Kontakt-Post": "email", "Name": intake.Ignored}}
-		if err := s.q.OrderFile(s.ctx, first, orders); err != nil {
+		if err := s.q.OrderFile(s.ctx, first, orders, true); err != nil {
 			t.Fatal(err)
 		}
-		s.begin(first)
+		if err := s.q.OrderFile(s.ctx, first, jobs.Orders{}, true); !errors.Is(err, schema.ErrNotFound) {
+			t.Errorf("an order for an import that has begun = %v, want ErrNotFound", err)
+		}
 		s.untilSettled(first)
 		// The same columns in another order, with ours for the reasons.
 		id, _, err := s.q.TakeFile(s.ctx, "fair", "b.csv", strings.NewReader("Name,Kontakt-Post,Fon privat,rejected_because\nGrace,grace@example.com,,No address.\n"))

@@ -185,9 +185,10 @@ func (q *Queue) dropUpload(ctx context.Context, m schema.Import) error {
 // dropLimit is how long that may take.
 const dropLimit = 10 * time.Second
 
-// OrderFile changes how a file that is held is to be read. The error wraps schema.ErrNotFound if the import is not held, and
-// intake.ErrFile if the file cannot be read so; then nothing is changed.
-func (q *Queue) OrderFile(ctx context.Context, id int64, o Orders) error {
+// OrderFile changes how a file that is held is to be read, and begins to if start says so: what is read is read as this caller
+// has said. The error wraps schema.ErrNotFound if the import is not held, and intake.ErrFile if the file cannot be read so;
+// then nothing is changed.
+func (q *Queue) OrderFile(ctx context.Context, id int64, o Orders, start bool) error {
 	m, err := q.GetImport(ctx, id)
 	if err != nil {
 		return err
@@ -195,7 +196,12 @@ func (q *Queue) OrderFile(ctx context.Context, id int64, o Orders) error {
 	if err := q.apply(ctx, &m, o); err != nil {
 		return err
 	}
-	return dbctx.Run(ctx, q.db, func(ctx context.Context, tx *dbctx.Tx) error { return q.order(ctx, tx, m, o) })
+	return dbctx.Run(ctx, q.db, func(ctx context.Context, tx *dbctx.Tx) error {
+		if err := q.order(ctx, tx, m, o); err != nil || !start {
+			return err
+		}
+		return q.StartImport(ctx, tx, id)
+	})
 }
 
 // StartImport lets an import that is held or paused be read; schema.ErrNotFound if it is neither.

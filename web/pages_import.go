@@ -257,15 +257,14 @@ func (s *Server) orderImport(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	orders := ordersOf(r.PostForm, m)
-	notice := "ordered"
-	v.err = s.queue.OrderFile(r.Context(), n, orders)
+	notice, start := "ordered", r.PostForm.Get("do") == "import"
+	v.err = s.queue.OrderFile(r.Context(), n, orders, start)
 	if said := complaint(v.err, 0); said != "" {
 		s.showImport(w, r, http.StatusUnprocessableEntity, said, &orders)
 		return
 	}
-	if v.err == nil && r.PostForm.Get("do") == "import" {
+	if v.err == nil && start {
 		notice = "started"
-		v = s.write(r, func(ctx context.Context, tx *dbctx.Tx) error { return s.queue.StartImport(ctx, tx, n) })
 		s.log.Info("import started", "import", n, "user", v.user.ID)
 	}
 	s.done(w, v, fmt.Sprintf("/imports/%d", n), notice)
