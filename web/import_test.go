@@ -3,11 +3,13 @@ package web
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"html"
 	"io"
 	"mime/multipart"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -209,6 +211,32 @@ func TestAnUploadThatIsRefusedChangesNothing(t *testing.T) {
 			t.Errorf("a viewer's upload = %d, want 403", r.status)
 		}
 	})
+}
+
+func TestWhoHasSentAFileIsAnsweredHoweverLongItIsLookedAt(t *testing.T) {
+	const pause = 20 * time.Millisecond
+	looked := make(chan error, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, err := io.Copy(io.Discard, &lively{r.Body, http.NewResponseController(w), pause})
+		select {
+		case <-time.After(10 * pause):
+		case <-r.Context().Done():
+			err = errors.Join(err, r.Context().Err())
+		}
+		looked <- err
+	}))
+	defer server.Close()
+	response, err := http.Post(server.URL, "text/csv", strings.NewReader(fair))
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if err := <-looked; err != nil {
+		t.Errorf("the request ended while the file was looked at: %v", err)
+	}
+	if response.StatusCode != http.StatusOK {
+		t.Errorf("status = %d", response.StatusCode)
+	}
 }
 
 func TestImportsAreSteeredByButtons(t *testing.T) {

@@ -18,6 +18,7 @@ const (
 	importMaxBytes = 512 << 20        // of a file, unless Config says otherwise
 	formSlack      = 64 << 10         // bytes of a form around its file
 	uploadPause    = 30 * time.Second // in which nothing comes, or nobody takes what is sent
+	uploadLook     = 5 * time.Minute  // for a look at what has come: of a workbook all texts are read
 )
 
 // uploadSource is where files come from if nobody says it.
@@ -94,7 +95,8 @@ func (s *Server) takeUpload(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) receiveFile(w http.ResponseWriter, r *http.Request) (id int64, existed bool, err error) {
-	r.Body = http.MaxBytesReader(w, &lively{r.Body, http.NewResponseController(w)}, s.importLimit()+formSlack)
+	body := &lively{r.Body, http.NewResponseController(w), uploadPause}
+	r.Body = http.MaxBytesReader(w, body, s.importLimit()+formSlack)
 	form, err := r.MultipartReader()
 	if err != nil {
 		return 0, false, errNoFile
@@ -152,12 +154,13 @@ func bytesText(n int64) string {
 type lively struct {
 	io.ReadCloser
 	connection *http.ResponseController
+	pause      time.Duration
 }
 
 // Read is io.Reader.
 func (l *lively) Read(p []byte) (int, error) {
-	at := time.Now().Add(uploadPause)
+	at := time.Now().Add(l.pause)
 	_ = l.connection.SetReadDeadline(at) // a writer that has none needs none
-	_ = l.connection.SetWriteDeadline(at.Add(uploadPause))
+	_ = l.connection.SetWriteDeadline(at.Add(uploadLook))
 	return l.ReadCloser.Read(p)
 }
