@@ -477,3 +477,44 @@ func TestWhatAPersonSaidOfColumnsIsRememberedForTheSource(t *testing.T) {
 		}
 	})
 }
+
+func TestARowThatIsRejectedMeanwhileDoesNotSpoilTheRejectedRows(t *testing.T) {
+	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		s := newShop(t, db, jobs.Options{})
+		s.start()
+		id, _, err := s.q.TakeFile(s.ctx, "fair", "list.csv", strings.NewReader("Email,Name\nnobody,Ada\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.untilSettled(id)
+		out := &meanwhile{do: func() {
+			s.run(func(_ context.Context, tx *dbctx.Tx) error {
+				tx.Queue(`INSERT INTO intakes (source_id, hash, payload, import_id, row_no, status, received_at)
+					VALUES ($1, 'h', '{"Email":"none","column_3":"more"}', $2, 2, 'rejected', $3)`, s.source.ID, id, at)
+				return nil
+			})
+		}}
+		if err := s.q.WriteRejected(s.ctx, s.importOf(id), out); err != nil {
+			t.Fatal(err)
+		}
+		if want := "\ufeffEmail,Name,rejected_because\nnobody,Ada,The e-mail address has no @.\n"; string(out.written) != want {
+			t.Errorf("rejected rows = %q, want %q", out.written, want)
+		}
+	})
+}
+
+// meanwhile does something before the first byte is written.
+type meanwhile struct {
+	written []byte
+	do      func()
+}
+
+// Write is io.Writer.
+func (m *meanwhile) Write(p []byte) (int, error) {
+	if m.do != nil {
+		m.do()
+		m.do = nil
+	}
+	m.written = append(m.written, p...)
+	return len(p), nil
+}
