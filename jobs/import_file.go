@@ -95,6 +95,9 @@ func (q *Queue) awaitRoom(ctx context.Context, importID int64) (room int, err er
 		case err != nil || room > 0:
 			return room, err
 		case time.Since(begun) > paceFor:
+			if err := q.recount(ctx, importID); err != nil {
+				return 0, err
+			}
 			return 0, again{paceAgain}
 		}
 		select {
@@ -103,6 +106,11 @@ func (q *Queue) awaitRoom(ctx context.Context, importID int64) (room int, err er
 			return 0, ctx.Err()
 		}
 	}
+}
+
+// recount mends the counts of an import, so that nobody waits for verdicts that were given long ago.
+func (q *Queue) recount(ctx context.Context, importID int64) error {
+	return dbctx.Run(ctx, q.db, func(ctx context.Context, tx *dbctx.Tx) error { return schema.RecountChunks(ctx, tx, importID) })
 }
 
 // storeChunk moves the cursor over the rows, stores them and enqueues their processing. False: another reader has the

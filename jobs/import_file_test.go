@@ -112,6 +112,30 @@ func TestCountsOfAnImportAreTheVerdictsOnItsRows(t *testing.T) {
 	})
 }
 
+func TestVerdictsThatNobodyCountedAreCountedLater(t *testing.T) {
+	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		s := newShop(t, db, jobs.Options{})
+		s.start()
+		const rows = 1_200
+		id, _, err := s.q.TakeFile(s.ctx, "fair", "list.csv", strings.NewReader(people(rows)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.untilSettled(id)
+		s.run(func(ctx context.Context, tx *dbctx.Tx) error { // a worker of the release before has given those of two chunks
+			tx.Queue(`UPDATE import_chunks SET accepted = 0, done = false WHERE import_id = $1 AND first_row > 1`, id)
+			return s.q.Enqueue(ctx, tx, jobs.Purge{})
+		})
+		s.until("the purge", func() bool { return s.finished("purge") == 1 })
+		if got, want := s.countsAreVerdicts(id), (schema.Counts{Rows: rows, Accepted: rows}); got != want {
+			t.Errorf("counts = %+v, want %+v", got, want)
+		}
+		if n := s.number(`SELECT count(*) FROM import_chunks WHERE NOT done`); n != 0 {
+			t.Errorf("%d chunks still wait for verdicts", n)
+		}
+	})
+}
+
 // untilSettled waits until every row of the file has its verdict.
 func (s *shop) untilSettled(id int64) {
 	s.t.Helper()
