@@ -53,7 +53,7 @@ func firstTurn(l schema.Line, on dbctx.Dialect) (turn time.Time, step time.Durat
 	if l.Head != nil && l.Head.Before(turn) {
 		turn = *l.Head
 	}
-	if l.Last != nil && turn.Before(l.Last.Add(step)) {
+	if l.Last != nil && turn.Before(l.Last.Add(step)) && l.Last.Before(l.Now) { // else the clock has been put back
 		turn = l.Last.Add(step)
 	}
 	return turn, step

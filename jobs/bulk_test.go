@@ -176,6 +176,7 @@ func TestATurnLiesInThePastAndBehindTheLast(t *testing.T) {
 		{"others wait", schema.Line{Head: ago(time.Hour)}, time.Hour},
 		{"others wait, the source too", schema.Line{Head: ago(time.Hour), Last: ago(time.Minute)}, time.Minute - time.Microsecond},
 		{"only one that is tried again waits", schema.Line{Head: ago(time.Second)}, headStart},
+		{"the database's clock was put back", schema.Line{Last: ago(-time.Hour)}, headStart},
 	} {
 		c.line.Now = now
 		if turn, _ := firstTurn(c.line, dbctx.Postgres); now.Sub(turn) != c.want {

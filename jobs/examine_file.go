@@ -25,6 +25,7 @@ type Examined struct {
 
 	rows    *tableRows
 	sample  []sampleRow
+	whole   bool   // the sample is all there is
 	country string // of the source
 }
 
@@ -34,8 +35,11 @@ type sampleRow struct {
 	line  int
 }
 
-// sampleRows are looked at to find out what columns hold.
-const sampleRows = 200
+// A sample tells what columns hold: so many rows, or fewer of many bytes.
+const (
+	sampleRows  = 200
+	sampleBytes = 4 << 20
+)
 
 // Examine looks at a file as an import would read it. It asks no database. The error wraps intake.ErrFile if the file
 // cannot be read.
@@ -95,15 +99,19 @@ func examine(f io.ReaderAt, size int64, o Orders, ask func(header []string) (rem
 
 // readSample reads the first rows.
 func (e *Examined) readSample() error {
-	for len(e.sample) < sampleRows {
+	for bytes := 0; len(e.sample) < sampleRows && bytes < sampleBytes; {
 		cells, err := e.rows.Next()
 		if err == io.EOF {
+			e.whole = true
 			return nil
 		}
 		if err != nil {
 			return err
 		}
 		e.sample = append(e.sample, sampleRow{cells, e.rows.Row(), e.rows.Line()})
+		for _, c := range cells {
+			bytes += len(c)
+		}
 	}
 	return nil
 }
@@ -157,7 +165,7 @@ func (e *Examined) Judge(shown int, enough func() bool) (Foreseen, error) {
 	for _, r := range e.sample {
 		j.row(&f, r)
 	}
-	if len(e.sample) < sampleRows {
+	if e.whole {
 		f.Whole = true
 		return f, nil
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/leadmill/leadmill/schema"
 )
 
-// ImportFile reads a stored file and makes an intake of every row, 500 at a time.
+// ImportFile reads a stored file and makes an intake of every row, 500 at a time, fewer if they are long.
 //
 // The cursor moves in the scope that stores the rows, so an import that is interrupted at any point goes on at the exact
 // row: the file is read again from its start, and the rows before the cursor are skipped. The cursor moves only while the
@@ -95,6 +95,9 @@ func (q *Queue) awaitRoom(ctx context.Context, importID int64) (room int, err er
 		case err != nil || room > 0:
 			return room, err
 		case time.Since(begun) > paceFor:
+			if err := q.recount(ctx, importID); err != nil {
+				return 0, err
+			}
 			return 0, again{paceAgain}
 		}
 		select {
@@ -103,6 +106,11 @@ func (q *Queue) awaitRoom(ctx context.Context, importID int64) (room int, err er
 			return 0, ctx.Err()
 		}
 	}
+}
+
+// recount mends the counts of an import, so that nobody waits for verdicts that were given long ago.
+func (q *Queue) recount(ctx context.Context, importID int64) error {
+	return dbctx.Run(ctx, q.db, func(ctx context.Context, tx *dbctx.Tx) error { return schema.RecountChunks(ctx, tx, importID) })
 }
 
 // storeChunk moves the cursor over the rows, stores them and enqueues their processing. False: another reader has the
@@ -123,7 +131,7 @@ func (q *Queue) storeChunk(ctx context.Context, j Job, m schema.Import, rows []s
 		if first {
 			schema.ForgetCrash(s.Tx, j.ID)
 		}
-		schema.AddImportChunk(s.Tx, m.ID, m.Rows+1, len(rows))
+		schema.AddImportRows(s.Tx, m.ID, m.Rows+1, len(rows))
 		return s.EnqueueRows(ctx, m.SourceID, ids)
 	})
 	return moved, err

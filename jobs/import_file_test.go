@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/leadmill/leadmill/dbctx"
@@ -106,6 +108,30 @@ func TestCountsOfAnImportAreTheVerdictsOnItsRows(t *testing.T) {
 		s.untilSettled(id)
 		if got := s.countsAreVerdicts(id); got.Accepted != 503 || got.Quarantined != 697 {
 			t.Errorf("counts = %+v after three were released, want 503 accepted and 697 quarantined", got)
+		}
+	})
+}
+
+func TestVerdictsThatNobodyCountedAreCountedLater(t *testing.T) {
+	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		s := newShop(t, db, jobs.Options{})
+		s.start()
+		const rows = 1_200
+		id, _, err := s.q.TakeFile(s.ctx, "fair", "list.csv", strings.NewReader(people(rows)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.untilSettled(id)
+		s.run(func(ctx context.Context, tx *dbctx.Tx) error { // a worker of the release before has given those of two chunks
+			tx.Queue(`UPDATE import_chunks SET accepted = 0, done = false WHERE import_id = $1 AND first_row > 1`, id)
+			return s.q.Enqueue(ctx, tx, jobs.Purge{})
+		})
+		s.until("the purge", func() bool { return s.finished("purge") == 1 })
+		if got, want := s.countsAreVerdicts(id), (schema.Counts{Rows: rows, Accepted: rows}); got != want {
+			t.Errorf("counts = %+v, want %+v", got, want)
+		}
+		if n := s.number(`SELECT count(*) FROM import_chunks WHERE NOT done`); n != 0 {
+			t.Errorf("%d chunks still wait for verdicts", n)
 		}
 	})
 }
@@ -320,16 +346,65 @@ func TestAFileThatCannotBeReadLeavesNothing(t *testing.T) {
 			"empty":    {Body: strings.NewReader("")},
 			"too long": {Body: strings.NewReader(people(1000)), Limit: 1000},
 			"broken":   {Body: &brokenOff{left: 3 << 20}},
+			"half":     {Body: io.MultiReader(strings.NewReader(people(10)), iotest.ErrReader(io.ErrUnexpectedEOF))}, // as net/http says it
 			"order":    {Body: strings.NewReader(people(10)), Orders: jobs.Orders{Options: intake.Options{Encoding: "klingon"}}},
 		} {
 			f.Source, f.Name = "never seen", name
 			_, _, err := s.q.ReceiveFile(s.ctx, f)
-			if !errors.Is(err, intake.ErrFile) && !errors.Is(err, jobs.ErrTooLarge) && !errors.Is(err, errBrokenOff) {
+			if !errors.Is(err, intake.ErrFile) && !errors.Is(err, jobs.ErrTooLarge) && !errors.Is(err, errBrokenOff) && !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Errorf("%s: %v, want it said", name, err)
 			}
 		}
 		if n := s.number(`SELECT (SELECT count(*) FROM imports) + (SELECT count(*) FROM import_parts) + (SELECT count(*) FROM sources)`); n != 1 {
 			t.Errorf("%d rows are there, want the one source that was there before", n)
+		}
+	})
+}
+
+func TestAFileMayBeCalledAnything(t *testing.T) {
+	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		s := newShop(t, db, jobs.Options{})
+		for name, want := range map[string]string{
+			"lists/fair.csv":           "fair.csv",
+			"f\xe4ir\x00.csv":          "f\uFFFDir.csv", // in Latin-1, and hostile
+			strings.Repeat("long", 99): strings.Repeat("long", 64)[:255],
+		} {
+			id := s.hold(name, "Email\n"+want+"@example.com\n")
+			if got := s.importOf(id).File; got != want {
+				t.Errorf("%q is called %q, want %q", name, got, want)
+			}
+		}
+	})
+}
+
+func TestLongRowsAreStoredAFewAtATimeAndAllCounted(t *testing.T) {
+	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		s := newShop(t, db, jobs.Options{})
+		s.start()
+		const long, rows = 45, 745
+		var file strings.Builder
+		file.WriteString("Email,Message\n")
+		for i := range rows {
+			message := "short"
+			if i < long {
+				message = strings.Repeat("long ", 40_000)
+			}
+			fmt.Fprintf(&file, "p%d@example.com,%s\n", i, message)
+		}
+		id := s.hold("list.csv", file.String())
+		s.begin(id)
+		s.untilSettled(id)
+		if got, want := s.countsAreVerdicts(id), (schema.Counts{Rows: rows, Accepted: rows}); got != want {
+			t.Errorf("counts = %+v, want %+v", got, want)
+		}
+		if n := s.number(`SELECT max(row_no) FROM intakes`); n != rows {
+			t.Errorf("the last row is %d, want %d", n, rows)
+		}
+		if n := s.number(`SELECT count(*) FROM import_chunks WHERE done`); n != 2 {
+			t.Errorf("%d chunks are done, want two: what is read in pieces is counted as one", n)
+		}
+		if n := s.number(`SELECT count(*) FROM river_job WHERE kind = 'process_leads'`); n != 4 {
+			t.Errorf("%d jobs process the rows, want three for the chunk with the long ones", n)
 		}
 	})
 }
@@ -367,6 +442,26 @@ func TestAFileThatBreaksOffFailsWithTheRowsBefore(t *testing.T) {
 	})
 }
 
+func TestAFileOfLongRowsIsForeseenFromAFewOfThem(t *testing.T) {
+	var file strings.Builder
+	file.WriteString("Email,Message\n")
+	const rows = 130
+	for i := range rows {
+		fmt.Fprintf(&file, "p%d@example.com,%s\n", i, strings.Repeat("long ", 40_000))
+	}
+	e, err := jobs.Examine(strings.NewReader(file.String()), int64(file.Len()), jobs.Orders{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if n := e.Columns[1].Samples; n > 30 {
+		t.Errorf("%d rows of 200,000 bytes are held to see what the columns are", n)
+	}
+	if f, err := e.Judge(5, func() bool { return false }); err != nil || !f.Whole || f.Rows != rows {
+		t.Errorf("%d rows are looked at, whole %v, %v; want all %d", f.Rows, f.Whole, err, rows)
+	}
+}
+
 func TestWhatAPersonSaidOfColumnsIsRememberedForTheSource(t *testing.T) {
 	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
 		s := newShop(t, db, jobs.Options{})
@@ -374,10 +469,12 @@ func TestWhatAPersonSaidOfColumnsIsRememberedForTheSource(t *testing.T) {
 		s.start()
 		first := s.hold("a.csv", "Kontakt-Post,Fon privat,Name\nada@example.com,,Ada\n")
 		orders := jobs.Orders{Mapping: intake.Mapping{"Kontakt-Post": "email", "Name": intake.Ignored}}
-		if err := s.q.OrderFile(s.ctx, first, orders); err != nil {
+		if err := s.q.OrderFile(s.ctx, first, orders, true); err != nil {
 			t.Fatal(err)
 		}
-		s.begin(first)
+		if err := s.q.OrderFile(s.ctx, first, jobs.Orders{}, true); !errors.Is(err, schema.ErrNotFound) {
+			t.Errorf("an order for an import that has begun = %v, want ErrNotFound", err)
+		}
 		s.untilSettled(first)
 		// The same columns in another order, with ours for the reasons.
 		id, _, err := s.q.TakeFile(s.ctx, "fair", "b.csv", strings.NewReader("Name,Kontakt-Post,Fon privat,rejected_because\nGrace,grace@example.com,,No address.\n"))
@@ -403,4 +500,45 @@ func TestWhatAPersonSaidOfColumnsIsRememberedForTheSource(t *testing.T) {
 			t.Errorf("another source takes the column Name for %q without having been told", field)
 		}
 	})
+}
+
+func TestARowThatIsRejectedMeanwhileDoesNotSpoilTheRejectedRows(t *testing.T) {
+	databases.Each(t, func(t *testing.T, db *dbctx.DB) {
+		s := newShop(t, db, jobs.Options{})
+		s.start()
+		id, _, err := s.q.TakeFile(s.ctx, "fair", "list.csv", strings.NewReader("Email,Name\nnobody,Ada\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.untilSettled(id)
+		out := &meanwhile{do: func() {
+			s.run(func(_ context.Context, tx *dbctx.Tx) error {
+				tx.Queue(`INSERT INTO intakes (source_id, hash, payload, import_id, row_no, status, received_at)
+					VALUES ($1, 'h', '{"Email":"none","column_3":"more"}', $2, 2, 'rejected', $3)`, s.source.ID, id, at)
+				return nil
+			})
+		}}
+		if err := s.q.WriteRejected(s.ctx, s.importOf(id), out); err != nil {
+			t.Fatal(err)
+		}
+		if want := "\ufeffEmail,Name,rejected_because\nnobody,Ada,The e-mail address has no @.\n"; string(out.written) != want {
+			t.Errorf("rejected rows = %q, want %q", out.written, want)
+		}
+	})
+}
+
+// meanwhile does something before the first byte is written.
+type meanwhile struct {
+	written []byte
+	do      func()
+}
+
+// Write is io.Writer.
+func (m *meanwhile) Write(p []byte) (int, error) {
+	if m.do != nil {
+		m.do()
+		m.do = nil
+	}
+	m.written = append(m.written, p...)
+	return len(p), nil
 }

@@ -51,15 +51,20 @@ func asTheyWere(cells []string) []string {
 	return cells
 }
 
-// chunk reads the next rows, at most chunkRows; io.EOF comes with the last.
+// chunkBytes are as many as are held of a chunk at once: rows may have a megabyte each.
+const chunkBytes = 4 << 20
+
+// chunk reads the next rows, to the end of the chunk that the first one is in or as many as are held at once; io.EOF comes
+// with the last.
 func (r *tableRows) chunk(m schema.Import) ([]schema.NewIntake, error) {
 	var chunk []schema.NewIntake
-	for len(chunk) < chunkRows {
+	for bytes, left := 0, chunkRows-int(m.Rows%chunkRows); len(chunk) < left && bytes < chunkBytes; {
 		cells, err := r.Next()
 		if err != nil {
 			return chunk, err
 		}
 		payload := intake.RowPayload(r.header, cells)
+		bytes += len(payload)
 		sum := sha256.Sum256(payload)
 		chunk = append(chunk, schema.NewIntake{
 			SourceID: m.SourceID, Hash: hex.EncodeToString(sum[:]), Payload: string(payload),

@@ -2,13 +2,16 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"github.com/leadmill/leadmill/dbctx"
 	"github.com/leadmill/leadmill/schema"
 )
 
 // Purge removes what nobody will ask for again: fence keys and crash counts whose jobs are gone, expired sessions and
-// keys of sources, answers to batches, secrets of hooks whose overlap is over, and files that nobody has confirmed.
+// keys of sources, answers to batches, secrets of hooks whose overlap is over, and files that nobody has confirmed. And it
+// counts again what seems to be missing from the counts of imports.
 // Finished rows of the queue are removed by the queue itself, completed ones after keepCompleted, the others after
 // keepFailed; a fence key outlives its job's row.
 type Purge struct{}
@@ -55,6 +58,22 @@ func purge(ctx context.Context, q *Queue, j Job, _ Purge) error {
 		if last == "" {
 			break
 		}
+	}
+	if err != nil {
+		return err
+	}
+	return q.recountAll(ctx)
+}
+
+// recountAll mends the counts of imports that seem to be open.
+func (q *Queue) recountAll(ctx context.Context) error {
+	var open []int64
+	err := dbctx.Run(ctx, q.db, func(ctx context.Context, tx *dbctx.Tx) (err error) {
+		open, err = schema.OpenImports(ctx, tx)
+		return err
+	}, dbctx.ReadOnly())
+	for _, id := range open {
+		err = errors.Join(err, q.recount(ctx, id))
 	}
 	return err
 }

@@ -19,7 +19,7 @@ const byteOrderMark = "\uFEFF"
 
 // WriteRejected writes the rejected rows of an import as CSV, in the order of the file: its columns in their order, and the
 // reasons in one more. A file that was mended so can be imported. It holds a page of rows in memory, and is safe to be
-// opened in a spreadsheet.
+// opened in a spreadsheet. A row that is rejected meanwhile may be missing.
 func (q *Queue) WriteRejected(ctx context.Context, m schema.Import, w io.Writer) error {
 	header := slices.Clone(m.Header)
 	err := q.eachRejected(ctx, m.ID, func(row schema.Intake) error {
@@ -40,7 +40,12 @@ func (q *Queue) WriteRejected(ctx context.Context, m schema.Import, w io.Writer)
 	for i, name := range header {
 		at[name] = i
 	}
-	err = q.eachRejected(ctx, m.ID, func(row schema.Intake) error { return out.Write(intake.Safe(rejectedCells(row, at))) })
+	err = q.eachRejected(ctx, m.ID, func(row schema.Intake) error {
+		if len(addMissing(header, row)) > len(header) {
+			return nil // rejected since the header was written, which has no column for all of it
+		}
+		return out.Write(intake.Safe(rejectedCells(row, at)))
+	})
 	out.Flush()
 	if err == nil {
 		err = out.Error()
@@ -49,7 +54,7 @@ func (q *Queue) WriteRejected(ctx context.Context, m schema.Import, w io.Writer)
 }
 
 func (q *Queue) eachRejected(ctx context.Context, importID int64, do func(schema.Intake) error) error {
-	const page = 1000
+	const page = 100 // rows may have a megabyte each
 	for after := int64(0); ; {
 		var list []schema.Intake
 		err := dbctx.Run(ctx, q.db, func(ctx context.Context, tx *dbctx.Tx) (err error) {

@@ -82,18 +82,28 @@ func (q *Queue) beginUpload(ctx context.Context, f File) (m schema.Import, err e
 			return err
 		}
 		m = schema.Import{SourceID: s.ID, Source: s.Name, CreatedAt: now, Total: -1}
-		m.ID, err = schema.NewImport(ctx, tx, s.ID, filepath.Base(f.Name), rand.Text(), now)
+		m.ID, err = schema.NewImport(ctx, tx, s.ID, fileName(f.Name), rand.Text(), now)
 		return err
 	})
 	return m, err
 }
+
+// fileName is the name of a file as any database keeps it: without its path, in UTF-8, and not endless. Senders may call
+// files what they like, and old ones write their names in other alphabets.
+func fileName(path string) string {
+	name := strings.ReplaceAll(filepath.Base(path), "\x00", "")
+	return strings.ToValidUTF8(name[:min(len(name), longestFileName)], "\uFFFD")
+}
+
+// longestFileName is as many bytes as most file systems allow.
+const longestFileName = 255
 
 // storeParts stores the bytes and returns their SHA-256, hex.
 func (q *Queue) storeParts(ctx context.Context, m *schema.Import, f File) (hash string, err error) {
 	sum := sha256.New()
 	part := make([]byte, partBytes)
 	for no := 0; ; no++ {
-		n, end := io.ReadFull(f.Body, part)
+		n, end := fill(f.Body, part)
 		m.Size += int64(n)
 		if f.Limit > 0 && m.Size > f.Limit {
 			return "", fmt.Errorf("%w: at most %d bytes are taken", ErrTooLarge, f.Limit)
@@ -107,13 +117,24 @@ func (q *Queue) storeParts(ctx context.Context, m *schema.Import, f File) (hash 
 				return "", err
 			}
 		}
-		if end == io.EOF || end == io.ErrUnexpectedEOF {
+		if end == io.EOF {
 			return hex.EncodeToString(sum.Sum(nil)), nil
 		}
 		if end != nil {
 			return "", end
 		}
 	}
+}
+
+// fill reads until the part is full. Only io.EOF is the end of the file: a request that breaks off ends with
+// io.ErrUnexpectedEOF, which io.ReadFull says of both.
+func fill(body io.Reader, part []byte) (n int, err error) {
+	for n < len(part) && err == nil {
+		var more int
+		more, err = body.Read(part[n:])
+		n += more
+	}
+	return n, err
 }
 
 // apply looks at the stored file as it is ordered to be read, and notes what was recognised.
@@ -164,9 +185,10 @@ func (q *Queue) dropUpload(ctx context.Context, m schema.Import) error {
 // dropLimit is how long that may take.
 const dropLimit = 10 * time.Second
 
-// OrderFile changes how a file that is held is to be read. The error wraps schema.ErrNotFound if the import is not held, and
-// intake.ErrFile if the file cannot be read so; then nothing is changed.
-func (q *Queue) OrderFile(ctx context.Context, id int64, o Orders) error {
+// OrderFile changes how a file that is held is to be read, and begins to if start says so: what is read is read as this caller
+// has said. The error wraps schema.ErrNotFound if the import is not held, and intake.ErrFile if the file cannot be read so;
+// then nothing is changed.
+func (q *Queue) OrderFile(ctx context.Context, id int64, o Orders, start bool) error {
 	m, err := q.GetImport(ctx, id)
 	if err != nil {
 		return err
@@ -174,7 +196,12 @@ func (q *Queue) OrderFile(ctx context.Context, id int64, o Orders) error {
 	if err := q.apply(ctx, &m, o); err != nil {
 		return err
 	}
-	return dbctx.Run(ctx, q.db, func(ctx context.Context, tx *dbctx.Tx) error { return q.order(ctx, tx, m, o) })
+	return dbctx.Run(ctx, q.db, func(ctx context.Context, tx *dbctx.Tx) error {
+		if err := q.order(ctx, tx, m, o); err != nil || !start {
+			return err
+		}
+		return q.StartImport(ctx, tx, id)
+	})
 }
 
 // StartImport lets an import that is held or paused be read; schema.ErrNotFound if it is neither.

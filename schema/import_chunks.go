@@ -2,6 +2,7 @@ package schema
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/leadmill/leadmill/dbctx"
 	"github.com/leadmill/leadmill/lead"
@@ -13,9 +14,12 @@ const ChunkRows = 500
 // chunkOf is the first row of the chunk that a row is in.
 func chunkOf(row int64) int64 { return (row-1)/ChunkRows*ChunkRows + 1 }
 
-// AddImportChunk notes that rows from first on are stored; they have no verdicts yet.
-func AddImportChunk(tx *dbctx.Tx, importID, first int64, rows int) {
-	tx.Queue(`INSERT INTO import_chunks (import_id, first_row, rows) VALUES ($1, $2, $3)`, importID, first, rows)
+// AddImportRows notes that rows from first on, of one chunk, are stored; they have no verdicts yet. The chunk may have others:
+// a reader was cut off in its middle, or its rows are long.
+func AddImportRows(tx *dbctx.Tx, importID, first int64, rows int) {
+	tx.Queue(`INSERT INTO import_chunks (import_id, first_row, rows) VALUES ($1, $2, $3)
+		ON CONFLICT (import_id, first_row) DO UPDATE SET rows = import_chunks.rows + excluded.rows, done = false`,
+		importID, chunkOf(first), rows)
 }
 
 // OpenChunks counts chunks that have rows without a verdict.
@@ -23,6 +27,33 @@ func OpenChunks(ctx context.Context, tx *dbctx.Tx, importID int64) (n int, err e
 	err = tx.QueryRow(ctx, `SELECT count(*) FROM import_chunks WHERE import_id = $1 AND NOT done`, importID).Scan(&n)
 	return n, err
 }
+
+// OpenImports returns the imports that have chunks with rows without a verdict.
+func OpenImports(ctx context.Context, tx *dbctx.Tx) ([]int64, error) {
+	return dbctx.All(ctx, tx, scanID, `SELECT DISTINCT import_id FROM import_chunks WHERE NOT done ORDER BY import_id`)
+}
+
+// RecountChunks counts the verdicts on the rows of open chunks anew: workers of the release before this table, which may run
+// until they are replaced, give verdicts and do not count them.
+func RecountChunks(ctx context.Context, tx *dbctx.Tx, importID int64) error {
+	// Two statements: the second sees what was committed while the first waited.
+	if _, err := dbctx.All(ctx, tx, scanID, lockOpenChunks.on(tx), importID); err != nil {
+		return err
+	}
+	tx.Queue(recountChunks, importID)
+	return nil
+}
+
+var lockOpenChunks = both(`SELECT first_row FROM import_chunks WHERE import_id = $1 AND NOT done ORDER BY first_row FOR UPDATE`)
+
+var recountChunks = fmt.Sprintf(`UPDATE import_chunks SET accepted = r.accepted, duplicate = r.duplicate, rejected = r.rejected,
+		quarantined = r.quarantined, done = r.pending = 0
+	FROM (SELECT (row_no - 1) / %[1]d * %[1]d + 1 AS first_row, count(CASE WHEN status = 'pending' THEN 1 END) AS pending,
+			count(CASE WHEN status = 'accepted' THEN 1 END) AS accepted, count(CASE WHEN status = 'duplicate' THEN 1 END) AS duplicate,
+			count(CASE WHEN status = 'rejected' THEN 1 END) AS rejected, count(CASE WHEN status = 'quarantined' THEN 1 END) AS quarantined
+		FROM intakes WHERE import_id = $1
+			AND row_no >= (SELECT min(first_row) FROM import_chunks WHERE import_id = $1 AND NOT done) GROUP BY 1) AS r
+	WHERE import_chunks.import_id = $1 AND NOT import_chunks.done AND import_chunks.first_row = r.first_row`, ChunkRows)
 
 // chunkCount is what is added to the counts of a chunk.
 type chunkCount struct {

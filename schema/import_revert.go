@@ -2,6 +2,7 @@ package schema
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/leadmill/leadmill/dbctx"
@@ -44,13 +45,13 @@ func EndRevert(tx *dbctx.Tx, m Import, now time.Time) {
 		WHERE id = $1 AND state = 'reverting' AND undone >= rows`, m.ID, past(m.ID), now)
 }
 
-// LockImportRows returns the intakes of an import between two rows, the first not counted, locked in the order of their
-// ids.
+// LockImportRows returns the intakes of an import between two rows, the first not counted, without their payloads, locked in
+// the order of their ids.
 func LockImportRows(ctx context.Context, tx *dbctx.Tx, importID, from, to int64) ([]Intake, error) {
 	return dbctx.All(ctx, tx, scanIntake, lockImportRows.on(tx), importID, from, to)
 }
 
-var lockImportRows = both(`SELECT ` + intakeColumns + ` FROM intakes i JOIN sources s ON s.id = i.source_id
+var lockImportRows = both(`SELECT ` + strings.Replace(intakeColumns, "i.payload", "''", 1) + ` FROM intakes i JOIN sources s ON s.id = i.source_id
 	WHERE i.import_id = $1 AND i.row_no > $2 AND i.row_no <= $3 ORDER BY i.id FOR UPDATE OF i`)
 
 // MarkReverted notes that these rows are undone. Their verdicts stay.

@@ -3,11 +3,13 @@ package web
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"html"
 	"io"
 	"mime/multipart"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -30,6 +32,12 @@ const fair = "Kontakt-Post;Vorname;Nachname;Knopf\r\nada@example.org;Ada;Lovelac
 // upload sends a file as the form does.
 func (s *site) upload(source, name, content string) reply {
 	s.t.Helper()
+	return s.uploadUpTo(source, name, content, -1)
+}
+
+// uploadUpTo sends so many bytes of the form; -1 all of them.
+func (s *site) uploadUpTo(source, name, content string, most int) reply {
+	s.t.Helper()
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
 	if err := form.WriteField("source", source); err != nil {
@@ -44,6 +52,9 @@ func (s *site) upload(source, name, content string) reply {
 	}
 	if err := form.Close(); err != nil {
 		s.t.Fatal(err)
+	}
+	if most >= 0 {
+		body.Truncate(most)
 	}
 	r, err := http.NewRequest(http.MethodPost, s.url+"/imports", &body)
 	if err != nil {
@@ -184,6 +195,12 @@ func TestAnUploadThatIsRefusedChangesNothing(t *testing.T) {
 				t.Errorf("%s = %d %s, want 422 and %q", name, r.status, mainOf(r.body), c.says)
 			}
 		}
+		for most, says := range map[int]string{50: "The form cannot be read.", 500: "The file broke off"} {
+			r := s.uploadUpTo("new", "a.csv", "Email\n"+strings.Repeat("a@example.org\n", 100), most)
+			if r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, says) {
+				t.Errorf("a form cut off after %d bytes = %d %s, want 422 and %q", most, r.status, mainOf(r.body), says)
+			}
+		}
 		for _, table := range []string{"imports", "import_parts", "sources", "intakes"} {
 			if n := s.first("SELECT count(*) FROM " + table); n != 0 {
 				t.Errorf("%d rows are left in %s", n, table)
@@ -194,6 +211,32 @@ func TestAnUploadThatIsRefusedChangesNothing(t *testing.T) {
 			t.Errorf("a viewer's upload = %d, want 403", r.status)
 		}
 	})
+}
+
+func TestWhoHasSentAFileIsAnsweredHoweverLongItIsLookedAt(t *testing.T) {
+	const pause = 20 * time.Millisecond
+	looked := make(chan error, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, err := io.Copy(io.Discard, &lively{r.Body, http.NewResponseController(w), pause})
+		select {
+		case <-time.After(10 * pause):
+		case <-r.Context().Done():
+			err = errors.Join(err, r.Context().Err())
+		}
+		looked <- err
+	}))
+	defer server.Close()
+	response, err := http.Post(server.URL, "text/csv", strings.NewReader(fair))
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if err := <-looked; err != nil {
+		t.Errorf("the request ended while the file was looked at: %v", err)
+	}
+	if response.StatusCode != http.StatusOK {
+		t.Errorf("status = %d", response.StatusCode)
+	}
 }
 
 func TestImportsAreSteeredByButtons(t *testing.T) {

@@ -18,6 +18,7 @@ const (
 	importMaxBytes = 512 << 20        // of a file, unless Config says otherwise
 	formSlack      = 64 << 10         // bytes of a form around its file
 	uploadPause    = 30 * time.Second // in which nothing comes, or nobody takes what is sent
+	uploadLook     = 5 * time.Minute  // for a look at what has come: of a workbook all texts are read
 )
 
 // uploadSource is where files come from if nobody says it.
@@ -38,7 +39,7 @@ func openUpload(form *multipart.Reader) (u uploaded, err error) {
 			return u, errNoFile
 		}
 		if err != nil {
-			return u, err
+			return u, errors.Join(errForm, err)
 		}
 		switch part.FormName() {
 		case "source":
@@ -65,6 +66,7 @@ func openUpload(form *multipart.Reader) (u uploaded, err error) {
 // What is wrong with an upload, for who sent it.
 var (
 	errNoFile     = errors.New("choose a file first")
+	errForm       = errors.New("the form cannot be read")
 	errSourceName = fmt.Errorf("a source's name is 1 to %d letters, digits and signs without blanks and slashes", jobs.LongestName)
 )
 
@@ -93,7 +95,8 @@ func (s *Server) takeUpload(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) receiveFile(w http.ResponseWriter, r *http.Request) (id int64, existed bool, err error) {
-	r.Body = http.MaxBytesReader(w, &lively{r.Body, http.NewResponseController(w)}, s.importLimit()+formSlack)
+	body := &lively{r.Body, http.NewResponseController(w), uploadPause}
+	r.Body = http.MaxBytesReader(w, body, s.importLimit()+formSlack)
 	form, err := r.MultipartReader()
 	if err != nil {
 		return 0, false, errNoFile
@@ -118,6 +121,10 @@ func complaint(err error, limit int64) string {
 	switch {
 	case errors.As(err, &tooLarge), errors.Is(err, jobs.ErrTooLarge):
 		return fmt.Sprintf("The file is too large: at most %s are taken.", bytesText(limit))
+	case errors.Is(err, errForm):
+		return asSentence(errForm.Error())
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "The file broke off on its way here: send it again."
 	case errors.Is(err, intake.ErrFile), errors.Is(err, errNoFile), errors.Is(err, errSourceName):
 		return asSentence(err.Error())
 	}
@@ -147,12 +154,13 @@ func bytesText(n int64) string {
 type lively struct {
 	io.ReadCloser
 	connection *http.ResponseController
+	pause      time.Duration
 }
 
 // Read is io.Reader.
 func (l *lively) Read(p []byte) (int, error) {
-	at := time.Now().Add(uploadPause)
+	at := time.Now().Add(l.pause)
 	_ = l.connection.SetReadDeadline(at) // a writer that has none needs none
-	_ = l.connection.SetWriteDeadline(at.Add(uploadPause))
+	_ = l.connection.SetWriteDeadline(at.Add(uploadLook))
 	return l.ReadCloser.Read(p)
 }

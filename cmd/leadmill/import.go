@@ -29,8 +29,8 @@ func (a *app) importCommand() *cobra.Command {
 		Use: "import FILE", Short: "Take in a CSV or XLSX file", Args: cobra.ExactArgs(1),
 		Long: "Stores the file and enqueues its rows; workers process them. --wait follows\n" +
 			"until each has its verdict, and writes the rejected rows with their reasons to\n" +
-			"FILE.rejected.csv, to be mended and imported again. On SQLite, where no worker\n" +
-			"runs, the command works the rows itself.\n\n" +
+			"FILE.rejected.csv, or FILE.rejected-2.csv and so on, to be mended and imported\n" +
+			"again. On SQLite, where no worker runs, the command works the rows itself.\n\n" +
 			"Encoding, delimiter, header and columns are recognised: --dry-run shows how, and\n" +
 			"the flags overrule it. --map is remembered for the next file of the source with\n" +
 			"the same columns. The same file again adds nothing. A file called list, show or\n" +

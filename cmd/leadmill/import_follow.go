@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"time"
@@ -48,8 +49,7 @@ func (a *app) followImport(ctx context.Context, db *dbctx.DB, q *jobs.Queue, id 
 	v := newImported(m)
 	v.Existed = existed
 	if wait && m.Counts.Rejected > 0 {
-		v.RejectedFile = path + ".rejected.csv"
-		if err := saveRejected(ctx, q, m, v.RejectedFile); err != nil {
+		if v.RejectedFile, err = saveRejectedBeside(ctx, q, m, path); err != nil {
 			return err
 		}
 	}
@@ -96,8 +96,22 @@ func (a *app) counts(c schema.Counts) {
 	}
 }
 
-func saveRejected(ctx context.Context, q *jobs.Queue, m schema.Import, path string) (err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+// saveRejectedBeside writes a file beside the one that was imported, under a new name if there is one already: somebody may
+// be mending it.
+func saveRejectedBeside(ctx context.Context, q *jobs.Queue, m schema.Import, path string) (name string, err error) {
+	name = path + ".rejected.csv"
+	for n := 2; ; n++ {
+		err := saveRejected(ctx, q, m, name, os.O_EXCL)
+		if !errors.Is(err, fs.ErrExist) {
+			return name, err
+		}
+		name = fmt.Sprintf("%s.rejected-%d.csv", path, n)
+	}
+}
+
+// saveRejected writes them to a file, opened as how says.
+func saveRejected(ctx context.Context, q *jobs.Queue, m schema.Import, path string, how int) (err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|how, 0o600)
 	if err != nil {
 		return err
 	}

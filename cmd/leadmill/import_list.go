@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -176,7 +177,7 @@ func (a *app) importRejected(ctx context.Context, arg, path string) error {
 			return err
 		}
 		if path != "" {
-			return saveRejected(ctx, q, m, path)
+			return saveRejected(ctx, q, m, path, os.O_TRUNC)
 		}
 		out := bufio.NewWriter(a.stdout)
 		return errors.Join(q.WriteRejected(ctx, m, out), out.Flush())

@@ -298,9 +298,16 @@ func TestImportFollowsToTheVerdictsAndWritesTheRejectedRows(t *testing.T) {
 	if got, want := string(rejected), "\ufeffE-Mail,Vorname,Nachname,rejected_because\n'=nowhere,\"Grace \"\"x\"\"\",Hopper,The e-mail address has no @.\n"; got != want {
 		t.Errorf("rejected rows:\n%s\nwant:\n%s", got, want)
 	}
+	if err := os.WriteFile(first.RejectedFile, []byte("half mended"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	again := decode[imported](t, leadmill(t, on(url), "", "import", path, "--source", "fair", "--json").want(t, exitPartial))
 	if !again.Existed || again.ImportID != first.ImportID || again.Counts != want {
 		t.Errorf("the same file again = %+v, want import %s and nothing new", again, first.ImportID)
+	}
+	mended, err := os.ReadFile(first.RejectedFile)
+	if err != nil || string(mended) != "half mended" || again.RejectedFile != path+".rejected-2.csv" {
+		t.Errorf("what somebody mends is %q, %v; the rejected rows are in %s, want them beside it", mended, err, again.RejectedFile)
 	}
 	shown := leadmill(t, on(url), "", "leads", "show", "ada@example.com", "--json").want(t, exitDone)
 	if s := decode[story](t, shown); s.Submissions != 2 || len(s.Events) == 0 {

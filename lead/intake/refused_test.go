@@ -178,6 +178,7 @@ func TestBombsInWorkbooksAreRefusedWithinBounds(t *testing.T) {
 		"empty shared texts":          shared("<sst>" + strings.Repeat("<si/>", 3<<20) + "</sst>"),
 		"a text that is not shared":   row("<c t='s'><v>3</v></c>"),
 		"a sheet that is cut off":     parts(sheetStart + "<row><c>"),
+		"one cut off between rows":    parts(sheetStart + "<row><c><v>1</v></c></row>"),
 	} {
 		file := zipped(t, p)
 		err := inMemory(t, name, 256<<20, func() error { return drained(bytes.NewReader(file), int64(len(file)), intake.Options{}) })

@@ -17,6 +17,8 @@ type sheetRows struct {
 	text []string // of the row's cells
 	size int      // bytes of them
 	raw  []byte   // value of the cell that is being read
+
+	inData bool // the end of the sheet's data has yet to come
 }
 
 // uncalculated stands in a cell whose formula was never worked out, as programs write them that are no spreadsheet.
@@ -51,12 +53,16 @@ func (r *sheetRows) advance() error {
 	for {
 		e, err := r.xml.next()
 		switch {
+		case err == io.EOF && r.inData:
+			return damaged(io.ErrUnexpectedEOF)
 		case err == io.EOF:
 			return io.EOF
 		case err != nil:
 			return damaged(err)
-		case e.name == "sheetData" && !e.start:
-			return io.EOF
+		case e.name == "sheetData":
+			if r.inData = e.start; !e.start {
+				return io.EOF
+			}
 		case e.name == "row" && e.start:
 			r.line++
 			if n, err := strconv.Atoi(e.get("r")); err == nil && n > 0 {
