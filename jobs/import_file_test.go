@@ -173,7 +173,8 @@ func TestAnImportThatIsCutOffGoesOnAtTheExactRow(t *testing.T) {
 		s.begin(id)
 		cuts := 0
 		for s.importOf(id).State != schema.ImportDone {
-			ctx, cancel := context.WithTimeout(s.ctx, rand.N(150*time.Millisecond))
+			patience := 150*time.Millisecond + time.Duration(cuts)*5*time.Millisecond // a slow machine comes to an end, too
+			ctx, cancel := context.WithTimeout(s.ctx, rand.N(patience))
 			if s.q.ReadFile(ctx, id) != nil {
 				cuts++
 			}
