@@ -18,16 +18,16 @@ import (
 // What happens to the database.
 
 var databaseFaults = []fault{
-	{name: "PostgreSQL restarted, fast", leads: 4000, pace: 60, workers: 2, hurt: restart(dbctxtest.Fast, 0)},
-	{name: "PostgreSQL restarted, immediate", leads: 4000, pace: 60, workers: 2, hurt: restart(dbctxtest.Immediate, 0)},
-	{name: "PostgreSQL killed", leads: 4000, pace: 60, workers: 2, hurt: restart(dbctxtest.Killed, 0)},
-	{name: "PostgreSQL gone for a minute", leads: 4000, pace: 60, workers: 2, hurt: restart(dbctxtest.Fast, time.Minute)},
-	{name: "PostgreSQL out of connections", leads: 4000, pace: 60, workers: 2, settings: []string{"max_connections=60"}, hurt: takeConnections},
-	{name: "PostgreSQL turned read-only", leads: 4000, pace: 60, workers: 2, hurt: turnReadOnly},
-	{name: "PostgreSQL with a full disk", leads: 4000, pace: 60, workers: 2, disk: tinyDisk("400m"), hurt: fillDisk},
-	{name: "a standby promoted", leads: 4000, pace: 60, workers: 2, hurt: promote, route: withStandby},
-	{name: "behind PgBouncer, which is restarted", leads: 4000, pace: 60, workers: 2, share: true, hurt: restartBouncer, route: throughBouncer},
-	{name: "every wire cut for a while", leads: 4000, pace: 60, workers: 2, hurt: cutWires, route: throughWires},
+	{name: "PostgreSQL restarted, fast", leads: 2400, pace: 40, workers: 2, hurt: restart(dbctxtest.Fast, 0)},
+	{name: "PostgreSQL restarted, immediate", leads: 2400, pace: 40, workers: 2, hurt: restart(dbctxtest.Immediate, 0)},
+	{name: "PostgreSQL killed", leads: 2400, pace: 40, workers: 2, hurt: restart(dbctxtest.Killed, 0)},
+	{name: "PostgreSQL gone for a minute", leads: 2400, pace: 40, workers: 2, hurt: restart(dbctxtest.Fast, time.Minute)},
+	{name: "PostgreSQL out of connections", leads: 2400, pace: 40, workers: 2, settings: []string{"max_connections=60"}, hurt: takeConnections},
+	{name: "PostgreSQL turned read-only", leads: 2400, pace: 40, workers: 2, hurt: turnReadOnly},
+	{name: "PostgreSQL with a full disk", leads: 2400, pace: 40, workers: 2, disk: tinyDisk("400m"), hurt: fillDisk},
+	{name: "a standby promoted", leads: 2400, pace: 40, workers: 2, hurt: promote, route: withStandby},
+	{name: "behind PgBouncer, which is restarted", leads: 2400, pace: 40, workers: 2, share: true, hurt: restartBouncer, route: throughBouncer},
+	{name: "every wire cut for a while", leads: 2400, pace: 40, workers: 2, hurt: cutWires, route: throughWires},
 }
 
 // restart ends the server in some way, and starts it again after a while.

@@ -11,16 +11,16 @@ import (
 // What happens to processes.
 
 var processFaults = []fault{
-	{name: "workers killed every 2 s, PostgreSQL restarted", leads: 20000, pace: 120, crowd: 10, workers: 3, share: true, hurt: killWorkersAndRestart},
-	{name: "web killed every 2 s", leads: 6000, pace: 100, cuts: true, hurt: func(s *scene) {
+	{name: "workers killed every 2 s, PostgreSQL restarted", leads: 20000, pace: 100, crowd: 10, workers: 3, share: true, hurt: killWorkersAndRestart},
+	{name: "web killed every 2 s", leads: 4000, pace: 60, cuts: true, hurt: func(s *scene) {
 		s.whileLoading(2*time.Second, func() {
 			s.web.kill()
 			s.web = s.start("leadmill web")
 		})
 	}},
-	{name: "ten rolling restarts of web and worker", leads: 6000, pace: 60, workers: 2, share: true, hurt: rollingRestarts},
+	{name: "ten rolling restarts of web and worker", leads: 4000, pace: 40, workers: 2, share: true, hurt: rollingRestarts},
 	{name: "50 running jobs killed at once", leads: 200, pace: 100, share: true, destinations: []string{"a", "b", "c"}, hurt: killFifty},
-	{name: "a worker stopped for a minute, and waking up", leads: 6000, pace: 60, workers: 2, hurt: stallAWorker},
+	{name: "a worker stopped for a minute, and waking up", leads: 4000, pace: 40, workers: 2, hurt: stallAWorker},
 	{name: "both killed every 2 s, on SQLite", sqlite: true, leads: 2000, pace: 30, cuts: true, hurt: func(s *scene) {
 		s.whileLoading(2*time.Second, func() {
 			s.web.kill()
