@@ -11,7 +11,7 @@ import (
 // What happens to processes.
 
 var processFaults = []fault{
-	{name: "workers killed every 2 s, PostgreSQL restarted", leads: 20000, pace: 100, crowd: 10, workers: 3, share: true, hurt: killWorkersAndRestart},
+	{name: "workers killed every 2 s, PostgreSQL restarted", leads: 20000, pace: 100, crowd: 10, workers: 3, share: true, alone: true, hurt: killWorkersAndRestart},
 	{name: "web killed every 2 s", leads: 4000, pace: 60, cuts: true, hurt: func(s *scene) {
 		s.whileLoading(2*time.Second, func() {
 			s.web.kill()

@@ -27,6 +27,7 @@ type fault struct {
 	workers      int                     // processes; 0 means one
 	destinations []string                // besides crm
 	share        bool                    // tried without -faults as well
+	alone        bool                    // its full load leaves nothing for another row
 	cuts         bool                    // clients may see their connection break
 	settings     []string                // of PostgreSQL
 	disk         func(*testing.T) string // where the database keeps its files; nil: anywhere
@@ -72,7 +73,9 @@ func TestFaults(t *testing.T) {
 			if !f.share && !*allFaults && !*lightFaults {
 				t.Skip("make fault tries it")
 			}
-			t.Parallel()
+			if !f.alone || !*allFaults {
+				t.Parallel()
+			}
 			table.add(newScene(t, f).play())
 		})
 	}
