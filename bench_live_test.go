@@ -20,7 +20,7 @@ import (
 // BenchmarkLiveBesideBulk posts one lead after the other to web, with a worker beside it, and waits until each is owned: on an
 // idle house, and while a file of 200,000 rows is imported. It prints the medians and, beside the import, the slowest twentieth.
 func BenchmarkLiveBesideBulk(b *testing.B) {
-	const rows, idlePosts, pause = 200_000, 100, 50 * time.Millisecond
+	const rows, idlePosts, pace = 200_000, 100, 60 * time.Millisecond
 	f := &fleet{tb: b, folder: b.TempDir(), address: freeAddress(b)}
 	f.build()
 	form := f.open(safe.URL(b, dbctx.Postgres))
@@ -29,15 +29,17 @@ func BenchmarkLiveBesideBulk(b *testing.B) {
 			form.post()
 		}
 		var idle, beside []time.Duration
+		next := time.NewTicker(pace)
+		defer next.Stop()
 		for range idlePosts {
 			idle = append(idle, form.post())
-			time.Sleep(pause)
+			<-next.C
 		}
 		f.run("leadmill import " + f.csv(rows) + " --source files")
 		started := time.Now()
 		for form.busy() {
 			beside = append(beside, form.post())
-			time.Sleep(pause)
+			<-next.C
 		}
 		took := time.Since(started).Seconds()
 		fmt.Printf(`{"name":"import","rows":%d,"seconds":%.1f,"rows_per_s":%.0f,"posts":%d}`+"\n", rows, took, rows/took, len(beside))
@@ -100,8 +102,12 @@ func (d *door) post() time.Duration {
 	if err != nil {
 		d.f.tb.Fatal(err)
 	}
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
 	for !d.owned(id) {
-		time.Sleep(time.Millisecond)
+		if <-look.C; time.Since(start) > time.Minute {
+			d.f.tb.Fatalf("intake %d is not owned after a minute", id)
+		}
 	}
 	return time.Since(start)
 }
