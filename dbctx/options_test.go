@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -122,6 +123,28 @@ func TestAllOptionsHoldAtOnceAndOnlyForTheirScope(t *testing.T) {
 		if diff := cmp.Diff(try.want, ask(try.opts...)); diff != "" {
 			t.Errorf("%s: %s (-want +got):\n%s", try.name, settings, diff)
 		}
+	}
+}
+
+func TestSettingsHoldForEveryConnection(t *testing.T) {
+	db := openPool(t, databases.URL(t, dbctx.Postgres), dbctx.Pool{Size: 1, Settings: map[string]string{"work_mem": "7MB", "enable_seqscan": "off"}})
+	err := dbctx.Run(t.Context(), db, func(ctx context.Context, tx *dbctx.Tx) error {
+		var memory, walks string
+		err := tx.QueryRow(ctx, `SELECT current_setting('work_mem'), current_setting('enable_seqscan')`).Scan(&memory, &walks)
+		if memory != "7MB" || walks != "off" {
+			t.Errorf("work_mem is %s and enable_seqscan %s, want 7MB and off", memory, walks)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestASettingThatTheServerDoesNotKnowIsNamedAtTheOpening(t *testing.T) {
+	_, err := dbctx.Open(t.Context(), databases.URL(t, dbctx.Postgres), dbctx.Pool{Settings: map[string]string{"work_memory": "7MB"}, ConnectAttempts: 1})
+	if err == nil || !strings.Contains(err.Error(), "work_memory") {
+		t.Errorf("got %v, want an error that names the setting", err)
 	}
 }
 

@@ -25,6 +25,7 @@ type Pool struct {
 	ConnectAttempts int                  // at the opening; 0 means 5
 	ConnectDelay    time.Duration        // between them; 0 means 2 s
 	StallAfter      time.Duration        // PostgreSQL: a scope that sends nothing for that long is ended by the server, with its locks: its process may have been stopped, or cut off; 0 means 20 s, negative never. Not behind a pooler
+	Settings        map[string]string    // PostgreSQL: of every connection, such as {"work_mem": "64MB"}. Not behind a pooler
 	WarnAfter       time.Duration        // a scope open for longer is logged with the place that opened it; 0 means 5 s, negative never
 	Echo            bool                 // log every statement, without its arguments
 	Durable         bool                 // SQLite: an acknowledged commit survives a power cut, at a third of the speed
@@ -70,6 +71,17 @@ func (p Pool) withDefaults() Pool {
 	return p
 }
 
+// settings is what the server is told of every connection.
+func (p Pool) settings() (s settings) {
+	if p.StallAfter > 0 {
+		s.set("idle_in_transaction_session_timeout", fmt.Sprintf("%dms", max(p.StallAfter.Milliseconds(), 1)))
+	}
+	for name, value := range p.Settings {
+		s.set(name, value)
+	}
+	return s
+}
+
 // places is how many scopes may have a connection at once: at least one, whatever the reserve.
 func (p Pool) places() int { return max(p.Size+p.MaxOverflow-max(p.Reserve, 0), 1) }
 
@@ -107,7 +119,7 @@ func openPostgres(ctx context.Context, url string, p Pool) (*pgEngine, error) {
 	config.MaxConnLifetime, config.MaxConnLifetimeJitter = p.Recycle, p.Recycle/10
 	config.PingTimeout = pingTimeout
 	e := &pgEngine{endLimit: endLimit, echo: newEcho(p)}
-	e.stallAfter = max(p.StallAfter, 0)
+	e.settings = p.settings()
 	config.ShouldPing = e.isDead
 	if p.NoPrePing {
 		config.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }

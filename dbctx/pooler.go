@@ -3,9 +3,7 @@ package dbctx
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -15,8 +13,8 @@ import (
 
 // acquaintance is what is known of the way to the server, and what a server is told that it leads to.
 type acquaintance struct {
-	way        atomic.Int32
-	stallAfter time.Duration // see Pool; 0 never
+	way      atomic.Int32
+	settings settings
 }
 
 const (
@@ -36,7 +34,7 @@ func (a *acquaintance) adapt(_ context.Context, c *pgx.ConnConfig) error {
 	return nil
 }
 
-// meet refuses a connection that would prepare statements through a pooler, and has the server itself watch over the others.
+// meet refuses a connection that would prepare statements through a pooler, and tells the server what holds for the others.
 func (a *acquaintance) meet(ctx context.Context, c *pgx.Conn) error {
 	if err := inUTC(ctx, c); err != nil {
 		return err
@@ -49,12 +47,21 @@ func (a *acquaintance) meet(ctx context.Context, c *pgx.Conn) error {
 	if a.way.Load() == pooled && c.Config().DefaultQueryExecMode == pgx.QueryExecModeCacheStatement { // it was begun before that was known
 		return errPooler
 	}
-	if a.way.Load() == direct && a.stallAfter > 0 {
-		_, err := c.Exec(ctx, fmt.Sprintf("SET idle_in_transaction_session_timeout = %d", max(a.stallAfter.Milliseconds(), 1)), pgx.QueryExecModeSimpleProtocol)
+	if a.way.Load() == direct && len(a.settings.names) > 0 {
+		_, err := c.Exec(ctx, setSession, pgx.QueryExecModeExec, a.settings.names, a.settings.values)
 		return err
 	}
 	return nil
 }
+
+// settings are PostgreSQL's, names and values side by side.
+type settings struct{ names, values []string }
+
+func (s *settings) set(name, value string) {
+	s.names, s.values = append(s.names, name), append(s.values, value)
+}
+
+const setSession = `SELECT set_config(s.name, s.value, false) FROM unnest($1::text[], $2::text[]) AS s (name, value)`
 
 // ask compares the process that greeted us with the one that answers: a pooler greets under a number of its own.
 func (a *acquaintance) ask(ctx context.Context, c *pgx.Conn) error {

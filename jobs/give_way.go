@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// giveWay lets files give way to people: while leads come in one by one, a process works one job of the bulk queue at a time.
+// giveWay lets files give way to people: while leads come in one by one, a process works one job of the bulk queue at a time,
+// or stores one chunk of a file.
 // A chunk of rows takes a processor here and one of the database in turn; two of them would take both, and a lead from the web
 // waited at each of its steps until one is free.
 type giveWay struct {

@@ -120,6 +120,11 @@ func (q *Queue) storeChunk(ctx context.Context, j Job, m schema.Import, rows []s
 	if m.Format.Kind == csvKind {
 		bytesRead = file.bytesRead()
 	}
+	leave, err := q.giveWay.enter(ctx, Bulk)
+	if err != nil {
+		return false, err
+	}
+	defer leave()
 	err = q.scope(ctx, j, func(ctx context.Context, s *Scope) error {
 		if moved, err = schema.MoveImport(ctx, s.Tx, m, m.Rows+int64(len(rows)), bytesRead); err != nil || !moved {
 			return err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/leadmill/leadmill/dbctx"
 	"github.com/leadmill/leadmill/jobs"
+	"github.com/leadmill/leadmill/schema"
 )
 
 // app is what the commands share.
@@ -84,21 +85,34 @@ func (a *app) jsonFlag(c *cobra.Command) *cobra.Command {
 
 // connect opens the database as it is.
 func (a *app) connect(ctx context.Context, durable bool) (*dbctx.DB, error) {
+	return dbctx.Open(ctx, a.settings.DatabaseURL, a.pool(durable))
+}
+
+func (a *app) pool(durable bool) dbctx.Pool {
 	s := a.settings
 	overflow := s.MaxOverflow
 	if overflow == 0 {
 		overflow = -1
 	}
-	return dbctx.Open(ctx, s.DatabaseURL, dbctx.Pool{
+	return dbctx.Pool{
 		Size: s.PoolSize, MaxOverflow: overflow, Recycle: time.Duration(s.PoolRecycle) * time.Second,
 		NoPrePing: !s.PoolPrePing, ConnectAttempts: s.ConnectAttempts, ConnectDelay: s.ConnectDelay,
 		Echo: s.Debug, Durable: durable, Logger: a.log,
-	})
+	}
 }
 
 // open opens a database whose tables are of this release. SQLite is brought up to date, PostgreSQL must be.
-func (a *app) open(ctx context.Context) (*dbctx.DB, error) {
-	db, err := a.connect(ctx, true)
+func (a *app) open(ctx context.Context) (*dbctx.DB, error) { return a.openPool(ctx, a.pool(true)) }
+
+// openToWork opens it for the processes that work jobs.
+func (a *app) openToWork(ctx context.Context) (*dbctx.DB, error) {
+	p := a.pool(true)
+	p.Settings = schema.ByKey
+	return a.openPool(ctx, p)
+}
+
+func (a *app) openPool(ctx context.Context, p dbctx.Pool) (*dbctx.DB, error) {
+	db, err := dbctx.Open(ctx, a.settings.DatabaseURL, p)
 	if err != nil {
 		return nil, err
 	}

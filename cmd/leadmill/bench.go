@@ -62,7 +62,7 @@ func (a *app) bench(ctx context.Context, name string, n, scopes int, enqueue enq
 	if n < 1 {
 		return usagef("want at least 1")
 	}
-	db, err := a.open(ctx)
+	db, err := a.openToWork(ctx)
 	if err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ func (a *app) worker(ctx context.Context, queues []string, concurrency int) (err
 	if err := knownQueues(queues); err != nil {
 		return err
 	}
-	db, err := a.open(ctx)
+	db, err := a.openToWork(ctx)
 	if err != nil {
 		return err
 	}

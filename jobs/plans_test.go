@@ -1,0 +1,46 @@
+package jobs_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/leadmill/leadmill/dbctx"
+	"github.com/leadmill/leadmill/jobs"
+	"github.com/leadmill/leadmill/schema"
+)
+
+// TestNoJobWalksATable works leads one by one, so that the plans of all statements are made and kept while the tables are
+// small, and then a file.
+func TestNoJobWalksATable(t *testing.T) {
+	t.Parallel()
+	url := databases.URL(t, dbctx.Postgres)
+	open := func(p dbctx.Pool) *dbctx.DB {
+		db, err := dbctx.Open(t.Context(), url, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return db
+	}
+	db := open(dbctx.Pool{Size: 2, MaxOverflow: 4, Settings: schema.ByKey})
+	s := newShop(t, db, jobs.Options{})
+	s.users(1, 2)
+	s.work(jobs.Live, func() {
+		for i := range 40 {
+			s.take(fmt.Sprintf(`{"email":"one%d@example.com"}`, i))
+		}
+		s.untilIdle()
+	})
+	id := s.hold("list.csv", people(3_000))
+	s.begin(id)
+	s.work(jobs.Files, func() { s.work(jobs.Bulk, func() { s.untilSettled(id) }) })
+	s.q.Close()
+	db.Close() // its connections have told all that they read
+
+	s.db = open(dbctx.Pool{Size: 1})
+	t.Cleanup(s.db.Close)
+	for _, table := range []string{"intakes", "leads", "lead_keys", "events", "import_chunks"} {
+		if n := s.number(`SELECT seq_scan FROM pg_stat_user_tables WHERE relname = $1`, table); n > 0 {
+			t.Errorf("%s was walked from end to end %d times", table, n)
+		}
+	}
+}
