@@ -38,7 +38,7 @@ func TestNoJobWalksATable(t *testing.T) {
 
 	s.db = open(dbctx.Pool{Size: 1})
 	t.Cleanup(s.db.Close)
-	for _, table := range []string{"intakes", "leads", "lead_keys", "events", "import_chunks"} {
+	for _, table := range []string{"intakes", "leads", "lead_keys", "events", "import_chunks", "river_job"} {
 		if n := s.number(`SELECT seq_scan FROM pg_stat_user_tables WHERE relname = $1`, table); n > 0 {
 			t.Errorf("%s was walked from end to end %d times", table, n)
 		}

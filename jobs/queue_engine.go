@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -17,6 +18,7 @@ import (
 	"riverqueue.com/riverui"
 
 	"github.com/leadmill/leadmill/dbctx"
+	"github.com/leadmill/leadmill/schema"
 )
 
 // riverEngine is a River client and the connections it lives on. T is the transaction its inserts join.
@@ -38,7 +40,8 @@ func openEngine(ctx context.Context, db *dbctx.DB, config *river.Config) (engine
 }
 
 // riverConns is enough for fetching, completing, leading and River UI. Its plans are generic because
-// PostgreSQL would otherwise plan River's long statements anew at every call.
+// PostgreSQL would otherwise plan River's long statements anew at every call, and go by key because they are made while
+// the queue is short.
 const riverConns = 4
 
 func openPostgres(ctx context.Context, db *dbctx.DB, config *river.Config) (engine, error) {
@@ -49,6 +52,7 @@ func openPostgres(ctx context.Context, db *dbctx.DB, config *river.Config) (engi
 	pool.ConnConfig = db.PgxConfig()
 	if !db.Pooled() { // a pooler refuses settings that it does not know
 		pool.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
+		maps.Copy(pool.ConnConfig.RuntimeParams, schema.ByKey)
 	}
 	pool.MaxConns = riverConns
 	p, err := pgxpool.NewWithConfig(ctx, pool)
