@@ -45,23 +45,29 @@ func Plant(t *testing.T, bug Bug, hunt Hunt) string {
 	return text
 }
 
-// overlay writes the changed copy of a file and returns what tells the compiler to take it.
-func overlay(t *testing.T, bug Bug) string {
+// Planted is the file with the bug in it. It fails the test if the bug no longer applies.
+func (b Bug) Planted(t *testing.T) []byte {
 	t.Helper()
-	source, err := os.ReadFile(bug.File)
+	source, err := os.ReadFile(b.File)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(string(source), bug.Old); n != 1 {
-		t.Fatalf("%s: its old text stands %d times in %s, want once; write the bug anew:\n%s", bug.Name, n, bug.File, bug.Old)
+	if n := strings.Count(string(source), b.Old); n != 1 {
+		t.Fatalf("%s: its old text stands %d times in %s, want once; write the bug anew:\n%s", b.Name, n, b.File, b.Old)
 	}
+	return []byte(strings.Replace(string(source), b.Old, b.New, 1))
+}
+
+// overlay writes the changed copy of a file and returns what tells the compiler to take it.
+func overlay(t *testing.T, bug Bug) string {
+	t.Helper()
 	path, err := filepath.Abs(bug.File)
 	if err != nil {
 		t.Fatal(err)
 	}
 	folder := t.TempDir()
 	changed := filepath.Join(folder, filepath.Base(bug.File))
-	write(t, changed, []byte(strings.Replace(string(source), bug.Old, bug.New, 1)))
+	write(t, changed, bug.Planted(t))
 	list, err := json.Marshal(map[string]any{"Replace": map[string]string{path: changed}})
 	if err != nil {
 		t.Fatal(err)
