@@ -104,6 +104,7 @@
 //	event "after_commit"                       tx.AfterCommit(fn)
 //	isolation_level="SERIALIZABLE"             Isolation(Serializable), Retry(3)
 //	postgresql_readonly=True                   ReadOnly()
+//	connect_args={"options": "-c x=y"}         Pool{Settings: map[string]string{"x": "y"}}
 //	options="-c statement_timeout=..."         Timeout(d), which limits locks and pauses as well
 //	join_transaction_mode="create_savepoint"   Bind(ctx, tx), for tests
 //	except IntegrityError                      IsUniqueViolation(err)
