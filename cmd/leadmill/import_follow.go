@@ -85,7 +85,7 @@ func (a *app) showImported(v imported) {
 }
 
 func (a *app) counts(c schema.Counts) {
-	line := func(name string, n int64) { fmt.Fprintf(a.stdout, "%-12s %8d\n", name, n) }
+	line := a.countLine
 	line("rows", c.Rows)
 	line("accepted", c.Accepted)
 	line("duplicate", c.Duplicate)
@@ -181,3 +181,5 @@ func awaitIdle(ctx context.Context, q *jobs.Queue) error {
 		}
 	}
 }
+
+func (a *app) countLine(name string, n int64) { fmt.Fprintf(a.stdout, "%-12s %8d\n", name, n) }

@@ -183,15 +183,8 @@ func (a *app) showWorkers(s status) {
 
 // funnel prints what became of the rows; the verdicts add up to them.
 func (a *app) funnel(f schema.FunnelCounts) {
-	line := func(name string, n int64) { fmt.Fprintf(a.stdout, "%-12s %8d\n", name, n) }
-	line("rows", f.Rows)
-	line("accepted", f.Accepted)
-	line("duplicate", f.Duplicate)
-	line("rejected", f.Rejected)
-	line("quarantined", f.Quarantined)
-	if f.Pending > 0 {
-		line("pending", f.Pending)
-	}
+	a.counts(f.Counts)
+	line := a.countLine
 	line("scored", f.Scored)
 	line("owned", f.Owned)
 	line("delivered", f.Delivered)
