@@ -36,18 +36,8 @@ type counter struct {
 
 func newCounter(t *testing.T, db *dbctx.DB) *counter {
 	t.Helper()
-	q, err := jobs.Open(t.Context(), db, jobs.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(q.Close)
-	s, err := New(db, q, Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := httptest.NewServer(s.Handler())
-	t.Cleanup(h.Close)
-	c := &counter{t: t, db: db, q: q, server: s, url: h.URL}
+	s, url := serve(t, db)
+	c := &counter{t: t, db: db, q: s.queue, server: s, url: url}
 	c.run(func(ctx context.Context, tx *dbctx.Tx) error {
 		for name, key := range map[string]*string{"form": &c.key, "shop": &c.other} {
 			made, hash := jobs.NewKey()
@@ -59,6 +49,22 @@ func newCounter(t *testing.T, db *dbctx.DB) *counter {
 		return nil
 	})
 	return c
+}
+
+// serve runs a server on the database until the test ends.
+func serve(tb testing.TB, db *dbctx.DB) (s *Server, url string) {
+	tb.Helper()
+	q, err := jobs.Open(tb.Context(), db, jobs.Options{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(q.Close)
+	if s, err = New(db, q, Config{}); err != nil {
+		tb.Fatal(err)
+	}
+	h := httptest.NewServer(s.Handler())
+	tb.Cleanup(h.Close)
+	return s, h.URL
 }
 
 func (c *counter) run(fn func(context.Context, *dbctx.Tx) error) {
@@ -90,16 +96,22 @@ func (c *counter) do(method, path, key, body string, headers ...string) reply {
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
-	response, err := http.DefaultTransport.RoundTrip(r)
+	return ask(c.t, http.DefaultTransport.RoundTrip, r)
+}
+
+// ask sends a request and reads the answer.
+func ask(t *testing.T, send func(*http.Request) (*http.Response, error), r *http.Request) reply {
+	t.Helper()
+	response, err := send(r)
 	if err != nil {
-		c.t.Fatal(err)
+		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
+	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		c.t.Fatal(err)
+		t.Fatal(err)
 	}
-	return reply{response.StatusCode, response.Header, string(text)}
+	return reply{response.StatusCode, response.Header, string(body)}
 }
 
 func (c *counter) post(body string, headers ...string) reply {

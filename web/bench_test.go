@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -58,17 +57,7 @@ func newDoorway(b *testing.B) doorway {
 		b.Fatal(err)
 	}
 	b.Cleanup(db.Close)
-	q, err := jobs.Open(b.Context(), db, jobs.Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(q.Close)
-	s, err := New(db, q, Config{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	h := httptest.NewServer(s.Handler())
-	b.Cleanup(h.Close)
+	_, url := serve(b, db)
 	key, hash := jobs.NewKey()
 	err = dbctx.Run(b.Context(), db, func(ctx context.Context, tx *dbctx.Tx) error {
 		_, err := schema.InsertSource(ctx, tx, "form", "GB", hash, time.Now())
@@ -77,7 +66,7 @@ func newDoorway(b *testing.B) doorway {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return doorway{h.URL, key}
+	return doorway{url, key}
 }
 
 // measure posts b.N times over that many connections.

@@ -172,7 +172,7 @@ func TestWhoIsNotThePlatformIsRefusedAndNothingIsStored(t *testing.T) {
 	hookDatabases.Each(t, func(t *testing.T, db *dbctx.DB) {
 		c := newHooks(t, db, "")
 		body := `{"entry":[]}`
-		for _, source := range []string{"form", "shop", "nobody", "%00", "%ff", strings.Repeat("x", 200)} {
+		for _, source := range []string{"form", "shop", "nobody", strings.Repeat("x", 200)} {
 			for name, r := range map[string]reply{
 				"google":           c.do("POST", "/hooks/google/"+source, "", googleBody("a", "wrong")),
 				"google, its hash": c.do("POST", "/hooks/google/"+source, "", googleBody("a", jobs.HashKey(googleKey))),

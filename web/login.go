@@ -52,7 +52,7 @@ func (d *door) answer(w http.ResponseWriter, r *http.Request, status int, p logi
 
 // enter logs in: a new session for whoever knows the password, whatever session there was before.
 func (d *door) enter(w http.ResponseWriter, r *http.Request) {
-	if !readForm(w, r) {
+	if !readForm(w, r, formLimit) {
 		return
 	}
 	p := loginPage{

@@ -126,16 +126,6 @@ func (s *Server) done(w http.ResponseWriter, v visit, back, notice string) {
 
 const formLimit = 16 << 10 // bytes of a form
 
-// readForm parses a form that may not be larger than ours are.
-func readForm(w http.ResponseWriter, r *http.Request) bool {
-	r.Body = http.MaxBytesReader(w, r.Body, formLimit)
-	if err := r.ParseForm(); err != nil {
-		http.Error(w, "The form cannot be read.", http.StatusBadRequest)
-		return false
-	}
-	return true
-}
-
 // localPath returns a path on this server, or the other one if it is not: a link may not lead from here elsewhere.
 func localPath(path, other string) string {
 	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\r\n\t") {

@@ -25,7 +25,7 @@ func (u undelivered) Uncertain() bool { return u.State == schema.DeliveryUncerta
 
 // retryDelivery makes a parked, uncertain or retrying delivery again.
 func (s *Server) retryDelivery(w http.ResponseWriter, r *http.Request) {
-	if !readForm(w, r) {
+	if !readForm(w, r, formLimit) {
 		return
 	}
 	n := pathID(r)
@@ -48,7 +48,7 @@ func (s *Server) failedJob(w http.ResponseWriter, r *http.Request) {
 
 // confirmDelivery marks an uncertain delivery as delivered.
 func (s *Server) confirmDelivery(w http.ResponseWriter, r *http.Request) {
-	if !readForm(w, r) {
+	if !readForm(w, r, formLimit) {
 		return
 	}
 	n := pathID(r)

@@ -68,7 +68,7 @@ func (s *Server) failed(w http.ResponseWriter, r *http.Request) {
 
 // retryJob runs a job again.
 func (s *Server) retryJob(w http.ResponseWriter, r *http.Request) {
-	if !readForm(w, r) {
+	if !readForm(w, r, formLimit) {
 		return
 	}
 	n, notice := pathID(r), "nothing"
@@ -95,7 +95,7 @@ func (s *Server) askRetryJobs(w http.ResponseWriter, r *http.Request) {
 
 // retryJobs runs all failed jobs that match again.
 func (s *Server) retryJobs(w http.ResponseWriter, r *http.Request) {
-	if !readForm(w, r) {
+	if !readForm(w, r, formLimit) {
 		return
 	}
 	v := s.read(r, mayOperate, func(context.Context, *dbctx.Tx) error { return nil })

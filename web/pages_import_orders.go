@@ -84,9 +84,7 @@ func textOf(value string, options []option) string {
 
 // orderImport takes what a person has decided about a file, and begins the import if they said so.
 func (s *Server) orderImport(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, ordersLimit)
-	if err := r.ParseForm(); err != nil {
-		http.Error(w, "The form cannot be read.", http.StatusBadRequest)
+	if !readForm(w, r, ordersLimit) {
 		return
 	}
 	n := pathID(r)

@@ -30,9 +30,8 @@ func (s *Server) leads(w http.ResponseWriter, r *http.Request) {
 	s.show(w, v, "leads", view{Title: "Leads", Tab: "/leads", Every: "5s", Page: p})
 }
 
-// searchText is what was typed, without what a database cannot compare.
+// searchText is what was typed, as much of it as anything that is looked for can be long.
 func searchText(typed string) string {
-	typed = strings.ReplaceAll(strings.ToValidUTF8(typed, ""), "\x00", "")
 	runes := []rune(strings.TrimSpace(typed))
 	return string(runes[:min(len(runes), 254)])
 }

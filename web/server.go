@@ -91,7 +91,7 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle("GET /metrics", s.metrics.Handler())
 
 	s.pages(mux)
-	return s.accessLog(mux, s.recover(s.secure(s.leaving(mux))))
+	return s.accessLog(mux, s.recover(s.secure(s.leaving(readable(mux)))))
 }
 
 // HTTPServer is a server of the site with limits on what a client may take.

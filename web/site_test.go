@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -84,16 +83,7 @@ func (s *site) request(method, path string, form url.Values, headers ...string) 
 			r.Host = headers[i+1]
 		}
 	}
-	response, err := s.client.Do(r)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return reply{response.StatusCode, response.Header, string(body)}
+	return ask(s.t, s.client.Do, r)
 }
 
 func (s *site) get(path string, headers ...string) reply {

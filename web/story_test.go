@@ -65,7 +65,6 @@ func TestLeadsAreFoundByTheirBeginnings(t *testing.T) {
 			}
 		}
 		s.sees("/leads?q=xyzzy", "No lead begins like that")
-		s.sees("/leads?q=%00%ff", "<h1>Leads</h1>")
 		s.sees("/leads?before=x", "Ada Lovelace")
 	})
 }
