@@ -75,14 +75,17 @@ var plantedFaults = []struct {
 		killedFifty, "has no idempotency key"},
 	{dbctxtest.Bug{Name: "cron keeps no ledger", File: "jobs/cron_tick.go",
 		Old: `dbctx.Once(key)`,
-		New: `dbctx.Once("")`},
+		New: `dbctx.Once(key[:0])`},
 		killedFifty, "ticks of cron are on record"},
 	{dbctxtest.Bug{Name: "match keys are claimed outside of the scope", File: "jobs/batch.go",
 		Old: `holders, err = schema.ClaimKeys(ctx, b.s.Tx, claims); err != nil {`,
 		New: `err = b.s.q.scope(context.Background(), Job{}, func(ctx context.Context, s *Scope) (err error) {
 			holders, err = schema.ClaimKeys(ctx, s.Tx, claims)
 			return err
-		}); err != nil {`},
+		}); err == nil {
+			_, err = b.s.Tx.Exec(ctx, "SELECT pg_sleep(0.3)")
+		}
+		if err != nil {`},
 		killedWorkers, "twice: person"},
 }
 
