@@ -33,14 +33,19 @@ func TestTheProcessThatWorksIt(t *testing.T) {
 	}
 	t.Cleanup(db.Close)
 	q := process(t, db, 2, func(_ context.Context, no int64) error {
-		var eaten [][]byte
+		var eaten *mouthful
 		for no == 1 {
-			eaten = append(eaten, make([]byte, 16<<20))
+			eaten = &mouthful{before: eaten}
 		}
 		return nil
 	})
 	stopLater(t, q)
 	await(t, func() bool { return jobsIn(t, db, "discarded") == 1 && jobsIn(t, db, "completed") == 20 })
+}
+
+type mouthful struct {
+	before *mouthful
+	_      [16 << 20]byte
 }
 
 // limitMemory lets the kernel refuse this process more.
