@@ -1,5 +1,9 @@
 # make help lists the targets.
 
+# What is piped through grep fails if it fails.
+SHELL = /bin/bash
+.SHELLFLAGS = -o pipefail -c
+
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 10s
 ROUNDS ?= 3
@@ -44,7 +48,7 @@ READERS = FuzzParse|FuzzCSV|FuzzEncodings|FuzzXLSX|FuzzSheet|FuzzColumns|FuzzBat
 fuzz: ## every fuzz test whose name matches FUZZ, for FUZZTIME, FUZZERS side by side
 	@for p in $$(go list ./lead/... ./web); do \
 		go test -run '^$$' -fuzz '^$$' $$p >&2 || exit 1; \
-		go test -list '$(FUZZ)' $$p | grep ^Fuzz | sed "s#\$$# $$p#"; \
+		go test -list '$(FUZZ)' $$p | sed -n "/^Fuzz/s#\$$# $$p#p"; \
 	done | xargs -P $(FUZZERS) -L 1 sh -c 'go test -run "^$$" -fuzz "^$$0$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s -parallel 1 $$1'
 
 readers: ## every reader of what strangers send, fuzzed side by side for FUZZTIME

@@ -230,10 +230,10 @@ func TestAReaderStaysAFewChunksAhead(t *testing.T) {
 	})
 }
 
-// work lets another process work a queue meanwhile.
+// work lets another process work a queue meanwhile, and what cron sends.
 func (s *shop) work(queue string, meanwhile func()) {
 	s.t.Helper()
-	q, err := jobs.Open(s.ctx, s.db, jobs.Options{Queues: []string{queue}})
+	q, err := jobs.Open(s.ctx, s.db, jobs.Options{Queues: []string{queue, jobs.Maintenance}})
 	if err != nil {
 		s.t.Fatal(err)
 	}
