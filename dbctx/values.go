@@ -69,16 +69,28 @@ type liteRows struct {
 	c       *liteConn
 	limited context.Context
 	done    context.CancelFunc
+	closed  bool
+	err     error // as it was then
 }
 
 // Close ends the rows; Err tells what went wrong.
 func (r *liteRows) Close() {
+	if r.closed {
+		return
+	}
 	_ = r.Rows.Close()
+	r.err, r.closed = r.Err(), true
 	r.done()
 }
 
-// Err names the limit if that was the reason.
-func (r *liteRows) Err() error { return r.c.overdue(r.limited, r.Rows.Err()) }
+// Err names the limit if that was the reason. Of rows that are closed database/sql is not asked: it may take the end of their
+// context, which only comes behind them, for what has ended them.
+func (r *liteRows) Err() error {
+	if r.closed {
+		return r.err
+	}
+	return r.c.overdue(r.limited, r.Rows.Err())
+}
 
 // Scan also reads times from what SQLite calls text: the result of an expression has no declared type.
 func (r *liteRows) Scan(dest ...any) error {
