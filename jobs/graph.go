@@ -27,11 +27,7 @@ func (c *caller) fetchLead(ctx context.Context, h schema.Hook, ref string, now t
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set("User-Agent", "leadmill")
 	request.Header.Set("Authorization", "Bearer "+h.AccessToken)
-	client := c.guarded
-	if h.AllowPrivate {
-		client = c.open
-	}
-	response, err := client.Do(request)
+	response, err := c.clients[way{private: h.AllowPrivate}].Do(request)
 	if ctx.Err() != nil && err != nil {
 		return answer{interrupted: true}, nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -134,8 +135,9 @@ func TestAStopAtOnceGivesJobsAndAttemptsBack(t *testing.T) {
 			stopDatabases.Each(t, func(t *testing.T, db *dbctx.DB) {
 				for _, args := range allWays {
 					began := make(chan struct{})
+					begin := sync.OnceFunc(func() { close(began) }) // who is given back may be fetched once more by a client that stops
 					q := newWorker(t, db, func(ctx context.Context, _ string) error {
-						close(began)
+						begin()
 						<-ctx.Done()
 						return fail(ctx)
 					})

@@ -35,16 +35,29 @@ const (
 )
 
 // caller posts webhooks as Standard Webhooks says: signed, with an id that stays the same at every try.
-type caller struct{ open, guarded *http.Client }
+type caller struct{ clients map[way]*http.Client }
+
+// way is how a receiver is reached.
+type way struct {
+	private bool // at an address of our own network, too
+	fresh   bool // on a connection of its own
+}
 
 func newCaller(timeout time.Duration) *caller {
-	return &caller{open: newClient(timeout, nil), guarded: newClient(timeout, refusePrivate)}
+	c := &caller{map[way]*http.Client{}}
+	for _, w := range []way{{}, {private: true}, {fresh: true}, {private: true, fresh: true}} {
+		c.clients[w] = newClient(timeout, w)
+	}
+	return c
 }
 
 // newClient follows no redirect: a signed message goes to the address that was agreed, or nowhere. It takes no
 // proxy from the environment either.
-func newClient(timeout time.Duration, control func(network, address string, c syscall.RawConn) error) *http.Client {
-	dialer := &net.Dialer{Timeout: dialTimeout, Control: control}
+func newClient(timeout time.Duration, w way) *http.Client {
+	dialer := &net.Dialer{Timeout: dialTimeout}
+	if !w.private {
+		dialer.Control = refusePrivate
+	}
 	return &http.Client{
 		Timeout: timeout,
 		Transport: &http.Transport{
@@ -52,6 +65,7 @@ func newClient(timeout time.Duration, control func(network, address string, c sy
 			TLSHandshakeTimeout:    dialTimeout,
 			MaxIdleConnsPerHost:    idleCallConns,
 			IdleConnTimeout:        time.Minute,
+			DisableKeepAlives:      w.fresh,
 			MaxResponseHeaderBytes: answerLimit,
 			DisableCompression:     true, // what is read is what was sent, and no more than that
 			ForceAttemptHTTP2:      true,
@@ -61,8 +75,9 @@ func newClient(timeout time.Duration, control func(network, address string, c sy
 }
 
 func (c *caller) close() {
-	c.open.CloseIdleConnections()
-	c.guarded.CloseIdleConnections()
+	for _, client := range c.clients {
+		client.CloseIdleConnections()
+	}
 }
 
 var errPrivateAddress = errors.New("the address is private; allow it with --allow-private if that is meant")
@@ -159,15 +174,12 @@ func (c *caller) post(ctx context.Context, d schema.Destination, id string, body
 	request.Header.Set("Webhook-Signature", signature)
 	request.Header.Set("Idempotency-Key", id)
 	if d.NotIdempotent {
-		// With that header net/http sends a request again by itself when a kept connection breaks, unless the body cannot be
-		// had twice. Nor is a connection kept: one that its other end has closed meanwhile would leave us in doubt.
-		request.GetBody, request.Close = nil, true
+		// With that header net/http sends a request again by itself when a connection breaks, unless the body cannot be had
+		// twice. Nor is it sent on a connection that was kept, also not by another destination at the same host: one that its
+		// other end has closed meanwhile would fail it, or leave us in doubt.
+		request.GetBody = nil
 	}
-	client := c.guarded
-	if d.AllowPrivate {
-		client = c.open
-	}
-	response, err := client.Do(request)
+	response, err := c.clients[way{private: d.AllowPrivate, fresh: d.NotIdempotent}].Do(request)
 	if ctx.Err() != nil && err != nil {
 		return answer{text: "interrupted, because this process stops", sent: sent.Load(), interrupted: true}
 	}
