@@ -45,11 +45,17 @@ FUZZ ?= Fuzz
 FUZZERS ?= 2
 READERS = FuzzParse|FuzzCSV|FuzzEncodings|FuzzXLSX|FuzzSheet|FuzzColumns|FuzzBatch|FuzzOpenGoogle|FuzzRead|FuzzChanges|FuzzVerify
 
+# Up to Go 1.26 the end of the time may be reported as a failure, without an input that fails: golang/go#75804.
+FUZZ_ONE = log=$$(mktemp); \
+	go test -run "^$$" -fuzz "^$$0$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s -parallel 1 $$1 >$$log 2>&1; code=$$?; cat $$log; \
+	if grep -qx "    context deadline exceeded" $$log && ! grep -q "Failing input" $$log; then code=0; fi; \
+	rm $$log; exit $$code
+
 fuzz: ## every fuzz test whose name matches FUZZ, for FUZZTIME, FUZZERS side by side
 	@for p in $$(go list ./lead/... ./web); do \
 		go test -run '^$$' -fuzz '^$$' $$p >&2 || exit 1; \
 		go test -list '$(FUZZ)' $$p | sed -n "/^Fuzz/s#\$$# $$p#p"; \
-	done | xargs -P $(FUZZERS) -L 1 sh -c 'go test -run "^$$" -fuzz "^$$0$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s -parallel 1 $$1'
+	done | xargs -P $(FUZZERS) -L 1 sh -c '$(FUZZ_ONE)'
 
 readers: ## every reader of what strangers send, fuzzed side by side for FUZZTIME
 	@$(MAKE) --no-print-directory fuzz FUZZ='^($(READERS))$$$$'
