@@ -1,13 +1,35 @@
 package jobs_test
 
 import (
+	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/leadmill/leadmill/dbctx"
 	"github.com/leadmill/leadmill/jobs"
 	"github.com/leadmill/leadmill/schema"
 )
+
+func TestWhatAJobAsksIsNotCompiled(t *testing.T) {
+	t.Parallel()
+	db, err := dbctx.Open(t.Context(), databases.URL(t, dbctx.Postgres), dbctx.Pool{Size: 1, Settings: schema.ByKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	err = dbctx.Run(t.Context(), db, func(ctx context.Context, tx *dbctx.Tx) error {
+		lines, err := dbctx.All(ctx, tx, func(row dbctx.Scanner) (line string, err error) { return line, row.Scan(&line) },
+			`EXPLAIN SELECT 1 FROM users WHERE name <> ''`) // no index is of use, so PostgreSQL takes it for dear
+		if plan := strings.Join(lines, "\n"); strings.Contains(plan, "JIT") {
+			t.Errorf("the statement would be compiled:\n%s", plan)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
 
 // TestNoJobWalksATable works leads one by one, so that the plans of all statements are made and kept while the tables are
 // small, and then a file.
