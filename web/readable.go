@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// isText says whether PostgreSQL can hold it. What comes from a browser can be; what cannot is somebody's attempt.
+// isText says whether PostgreSQL can store it. No browser sends anything else.
 func isText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
 
 func areTexts(v url.Values) bool {
